@@ -1,0 +1,39 @@
+# `make` alone lists the targets.
+PY := .venv/bin/python
+NEWEST := .venv-newest/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit lab-test venv lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## set everything up, bring up two regions, mesh them, and prove it with traffic
+	./spanmesh demo
+
+test: check unit lab-test ## everything: style, types, unit tests with both sets of SDKs, lab tests
+
+venv:
+	@sh toolchain/venv.sh lab .venv
+	@sh toolchain/venv.sh newest .venv-newest
+
+check: venv ## format, lint and types
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+unit: venv ## unit tests, with the lab's SDKs and with the newest ones
+	$(PY) -m pytest tests/unit
+	$(NEWEST) -m pytest tests/unit
+
+lab-test: venv ## tests against real clusters in an own lab (root on Linux)
+	$(PY) -m pytest tests/lab
+
+lock: venv ## write requirements/*.lock anew from requirements.txt and requirements/*.in
+	$(PY) -m pip install -q --target .venv/uv uv
+	cd requirements && for name in lab newest; do \
+	    ../.venv/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	        --upgrade --output-file $$name.lock $$name.in || exit 1; \
+	done
+
+clean: ## remove the Python environments (tools stay in the cache: ~/.cache/spanmesh)
+	rm -rf .venv .venv-newest
