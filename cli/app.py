@@ -1,0 +1,44 @@
+"""The `spanmesh` command: its sub-commands, and how errors end it."""
+
+import sys
+
+import typer
+
+from cli import lab, tools
+from cli.adopt import adopt
+from cli.console import err
+from cli.demo import demo
+from cli.env import env
+from cli.repair import repair
+from lab import LabError
+from live.reachability import UnreachableError
+from live.traffic import NoClientError
+from toolchain import ToolError
+from topology import MeshConfigError
+
+EXPECTED = (LabError, ToolError, MeshConfigError, UnreachableError, NoClientError)
+
+app = typer.Typer(
+    name="spanmesh",
+    help="One Istio service mesh over Kubernetes clusters whose networks cannot reach each other.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(env)
+app.command()(adopt)
+app.command()(repair)
+app.add_typer(lab.app, name="lab")
+app.add_typer(tools.app, name="tools")
+
+
+def main() -> None:
+    """Run the command; an expected error ends it with its message and exit code 1."""
+    try:
+        app()
+    except EXPECTED as error:
+        err.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)

@@ -1,0 +1,20 @@
+"""Where the command writes: results to standard output, everything else to standard error."""
+
+import sys
+from typing import NoReturn
+
+from rich.console import Console
+
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error and end with exit code 1."""
+    err.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
+    sys.exit(1)
+
+
+def step(message: str) -> None:
+    """Print one line of progress."""
+    err.print(f"[bold]==>[/] {message}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""The environment in which `pulumi`, `kubectl` and `istioctl` work on a lab."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli.project import ROOT
+from lab import Lab
+from toolchain import Tool
+
+ISTIO_CURRENT = "1.32-dev"
+PULUMI_TOOLS = [
+    "pulumi",
+    "pulumi-language-python",
+    "pulumi-language-python-exec",
+    "pulumi-resource-tls",
+    "pulumi-resource-kubernetes",
+    "kubectl",
+]
+# A lab's secrets protect nothing beyond this machine; the salt in stacks/Pulumi.lab.yaml belongs to this passphrase.
+LAB_PASSPHRASE = "lab"  # noqa: S105
+CHARTS_FOLDER = ".charts"
+
+
+def charts_tool(version: str) -> str:
+    """Name of the tool that is the Helm charts of one Istio version."""
+    return f"istio-charts@{version}"
+
+
+def lab_environment(lab: Lab, tools: Mapping[str, Tool]) -> dict[str, str]:
+    """What to set in a shell, so that everything a user knows of Pulumi and kubectl works on a lab.
+
+    Args:
+        lab: a lab that is up.
+        tools: the tools that go first on PATH.
+    """
+    folders = [ROOT / ".venv/bin", *(tool.path.parent for tool in tools.values() if tool.path.is_file())]
+    path = [*dict.fromkeys(str(folder) for folder in folders), os.environ.get("PATH", "")]
+    backend = lab.state_folder / "pulumi"
+    backend.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": os.pathsep.join(path),
+        "KUBECONFIG": str(lab.merged_kubeconfig()),
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_HOME": str(lab.state_folder / "pulumi-home"),
+        "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The plug-ins are those on PATH: without this Pulumi would ask its download host for others.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
+        "SPANMESH_LAB": lab.name,
+    }
+
+
+def link_charts(tools: Mapping[str, Tool], project: Path = ROOT) -> None:
+    """Put the charts of each Istio version at ``.charts/<version>``, where the lab's stack file looks for them."""
+    folder = project / CHARTS_FOLDER
+    folder.mkdir(exist_ok=True)
+    for name, tool in tools.items():
+        if not name.startswith("istio-charts@"):
+            continue
+        link = folder / name.split("@", 1)[1]
+        if link.is_symlink() and link.readlink() == tool.path:
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(tool.path)

@@ -1,0 +1,165 @@
+"""A gateway as plain Kubernetes resources: a diff a reviewer can read, and its address as an output.
+
+Istio's gateway chart is not used: its ``networkGateway`` puts istiod's ports 15012 and 15017 on the public load
+balancer, and the schema of the 1.22.3 chart is refused by current Helm.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from topology.model import Gateway
+
+STATUS_PORT = 15021
+SCALE = 5
+
+
+@dataclass(frozen=True)
+class GatewayWorkloadArgs:
+    """Arguments of :class:`GatewayWorkload`.
+
+    Attributes:
+        workload: name of Deployment, Service and ServiceAccount.
+        namespace: namespace of the gateway.
+        istio_label: value of the label ``istio`` that a Gateway selects.
+        ports: name to port, besides 15021.
+        gateway: what the user declared.
+        labels: further labels of pods and Service.
+        env: further environment of the proxy.
+    """
+
+    workload: str
+    namespace: str
+    istio_label: str
+    ports: dict[str, int]
+    gateway: Gateway
+    labels: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def load_balancer_addresses(status: Any) -> list[str]:
+    """Addresses (IPs or hostnames) in a Service's status; empty while the cloud has given none."""
+    ingress = (status.load_balancer.ingress if status and status.load_balancer else None) or []
+    return [address for entry in ingress if (address := entry.ip or entry.hostname)]
+
+
+class GatewayWorkload(pulumi.ComponentResource):
+    """ServiceAccount, Deployment (injection template ``gateway``), Service, autoscaler and disruption budget.
+
+    Attributes:
+        addresses: IPs or hostnames that the load balancer gave.
+    """
+
+    addresses: pulumi.Output[list[str]]
+
+    def __init__(self, name: str, args: GatewayWorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:GatewayWorkload", name, None, opts)
+        selector = {"app": args.workload, "istio": args.istio_label}
+        labels = {**selector, **args.labels}
+        meta = k8s.meta.v1.ObjectMetaArgs(name=args.workload, namespace=args.namespace, labels=labels)
+        child = pulumi.ResourceOptions(parent=self)
+        account = k8s.core.v1.ServiceAccount(f"{name}-account", metadata=meta, opts=child)
+        deployment = k8s.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=meta,
+            # No replicas here: they are the autoscaler's.
+            spec=k8s.apps.v1.DeploymentSpecArgs(
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
+                strategy=k8s.apps.v1.DeploymentStrategyArgs(
+                    rolling_update=k8s.apps.v1.RollingUpdateDeploymentArgs(max_surge="100%", max_unavailable=0)
+                ),
+                template=k8s.core.v1.PodTemplateSpecArgs(
+                    metadata=k8s.meta.v1.ObjectMetaArgs(
+                        labels={**labels, "sidecar.istio.io/inject": "true"},
+                        annotations={"inject.istio.io/templates": "gateway"},
+                    ),
+                    spec=_pod(args),
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
+        )
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.workload}
+        k8s.autoscaling.v2.HorizontalPodAutoscaler(
+            f"{name}-autoscaler",
+            metadata=meta,
+            spec=k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgs(
+                scale_target_ref=k8s.autoscaling.v2.CrossVersionObjectReferenceArgs(
+                    api_version=target["apiVersion"], kind=target["kind"], name=target["name"]
+                ),
+                min_replicas=args.gateway.replicas,
+                max_replicas=args.gateway.replicas * SCALE,
+                metrics=[
+                    k8s.autoscaling.v2.MetricSpecArgs(
+                        type="Resource",
+                        resource=k8s.autoscaling.v2.ResourceMetricSourceArgs(
+                            name="cpu",
+                            target=k8s.autoscaling.v2.MetricTargetArgs(type="Utilization", average_utilization=80),
+                        ),
+                    )
+                ],
+            ),
+            opts=child,
+        )
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{name}-disruption-budget",
+            metadata=meta,
+            spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(
+                max_unavailable=1, selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector)
+            ),
+            opts=child,
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=args.workload,
+                namespace=args.namespace,
+                labels=labels,
+                annotations=args.gateway.annotations or None,
+            ),
+            spec=k8s.core.v1.ServiceSpecArgs(
+                type="LoadBalancer",
+                selector=selector,
+                load_balancer_class=args.gateway.load_balancer_class,
+                load_balancer_source_ranges=args.gateway.source_ranges or None,
+                # The health port first: some clouds check the first port they find.
+                ports=[
+                    k8s.core.v1.ServicePortArgs(name=port, port=number, target_port=number)
+                    for port, number in {"status-port": STATUS_PORT, **args.ports}.items()
+                ],
+            ),
+            # The cloud's health check wants pods: they come first.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        )
+        self.addresses = service.status.apply(load_balancer_addresses)
+        self.register_outputs({"addresses": self.addresses})
+
+
+def _pod(args: GatewayWorkloadArgs) -> k8s.core.v1.PodSpecArgs:
+    env = [k8s.core.v1.EnvVarArgs(name=key, value=value) for key, value in args.env.items()]
+    return k8s.core.v1.PodSpecArgs(
+        service_account_name=args.workload,
+        security_context=k8s.core.v1.PodSecurityContextArgs(
+            # Ports below 1024 for a proxy that is not root.
+            sysctls=[k8s.core.v1.SysctlArgs(name="net.ipv4.ip_unprivileged_port_start", value="0")]
+        ),
+        containers=[
+            k8s.core.v1.ContainerArgs(
+                name="istio-proxy",
+                image="auto",
+                env=env or None,
+                ports=[k8s.core.v1.ContainerPortArgs(name="http-envoy-prom", container_port=15090, protocol="TCP")],
+                resources=k8s.core.v1.ResourceRequirementsArgs(
+                    requests=args.gateway.resources.requests or None, limits=args.gateway.resources.limits or None
+                ),
+                security_context=k8s.core.v1.SecurityContextArgs(
+                    allow_privilege_escalation=False,
+                    capabilities=k8s.core.v1.CapabilitiesArgs(drop=["ALL"]),
+                    privileged=False,
+                    read_only_root_filesystem=True,
+                    run_as_non_root=True,
+                ),
+            )
+        ],
+    )

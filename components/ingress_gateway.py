@@ -1,0 +1,66 @@
+"""The optional north-south gateway of one cluster."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.gateway import GatewayWorkload, GatewayWorkloadArgs
+from topology.model import Ingress
+
+WORKLOAD = "istio-ingressgateway"
+
+
+@dataclass(frozen=True)
+class IngressGatewayArgs:
+    """Arguments of :class:`IngressGateway`.
+
+    Attributes:
+        namespace: namespace of the gateway.
+        ingress: what the user declared.
+    """
+
+    namespace: str
+    ingress: Ingress
+
+
+class IngressGateway(pulumi.ComponentResource):
+    """A gateway that users' own Gateways select by ``istio: ingressgateway``.
+
+    Attributes:
+        addresses: IPs or hostnames of the load balancer.
+    """
+
+    addresses: pulumi.Output[list[str]]
+
+    def __init__(self, name: str, args: IngressGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:IngressGateway", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        workload = GatewayWorkload(
+            f"{name}-gateway",
+            GatewayWorkloadArgs(
+                workload=WORKLOAD,
+                namespace=args.namespace,
+                istio_label="ingressgateway",
+                ports={f"port-{port}": port for port in args.ingress.ports},
+                gateway=args.ingress,
+            ),
+            child,
+        )
+        meta = k8s.meta.v1.ObjectMetaArgs(name=WORKLOAD, namespace=args.namespace)
+        # The gateway reads the TLS certificates that Gateways name by credentialName.
+        role = k8s.rbac.v1.Role(
+            f"{name}-role",
+            metadata=meta,
+            rules=[k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["secrets"], verbs=["get", "watch", "list"])],
+            opts=child,
+        )
+        k8s.rbac.v1.RoleBinding(
+            f"{name}-role-binding",
+            metadata=meta,
+            role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=WORKLOAD),
+            subjects=[k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=WORKLOAD, namespace=args.namespace)],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+        )
+        self.addresses = workload.addresses
+        self.register_outputs({"addresses": self.addresses})

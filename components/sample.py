@@ -1,0 +1,127 @@
+"""The example workload by which a mesh is tried: helloworld, another version in each cluster, and a client."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.mesh import Mesh
+from topology import model
+
+HELLO_PORT = 5000
+CLIENT = "sleep"
+SERVICE = "helloworld"
+REQUESTS = {"cpu": "10m", "memory": "16Mi"}
+
+
+@dataclass(frozen=True)
+class SampleArgs:
+    """Arguments of :class:`Sample`.
+
+    Attributes:
+        cluster: Istio's cluster name; every answer names it.
+        version: version that this cluster serves, for example v1.
+        image: image with busybox's sh, httpd and wget.
+        namespace: namespace to make, with injection.
+        ready: what has to stand first: the cluster's istiod.
+    """
+
+    cluster: str
+    version: str
+    image: str
+    namespace: str
+    ready: Sequence[pulumi.Resource] = ()
+
+
+class Sample(pulumi.ComponentResource):
+    """Service ``helloworld:5000``, one version of it, and the client ``sleep``, as in Istio's multicluster samples."""
+
+    def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:Sample", name, None, opts)
+        namespace = k8s.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={"istio-injection": "enabled"}),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ready)),
+        )
+        self._child = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=SERVICE,
+                namespace=args.namespace,
+                # In another cluster there may be no pod of it: not a reason to wait.
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
+            spec=k8s.core.v1.ServiceSpecArgs(
+                selector={"app": SERVICE},
+                ports=[k8s.core.v1.ServicePortArgs(name="http", port=HELLO_PORT)],
+            ),
+            opts=self._child,
+        )
+        self._deployment(
+            f"{name}-helloworld",
+            f"{SERVICE}-{args.version}",
+            {"app": SERVICE, "version": args.version},
+            args,
+            f'echo "Hello version: {args.version}, cluster: {args.cluster}, instance: $HOSTNAME" > /tmp/hello'
+            f" && exec busybox httpd -f -p {HELLO_PORT} -h /tmp",
+        )
+        self._deployment(f"{name}-client", CLIENT, {"app": CLIENT}, args, "exec busybox sleep 2147483647")
+        self.register_outputs({"namespace": args.namespace, "version": args.version})
+
+    def _deployment(
+        self, name: str, workload: str, labels: dict[str, str], args: SampleArgs, script: str
+    ) -> k8s.apps.v1.Deployment:
+        return k8s.apps.v1.Deployment(
+            name,
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=workload, namespace=args.namespace),
+            spec=k8s.apps.v1.DeploymentSpecArgs(
+                replicas=1,
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=labels),
+                template=k8s.core.v1.PodTemplateSpecArgs(
+                    metadata=k8s.meta.v1.ObjectMetaArgs(labels=labels),
+                    spec=k8s.core.v1.PodSpecArgs(
+                        termination_grace_period_seconds=0 if workload == CLIENT else 5,
+                        containers=[
+                            k8s.core.v1.ContainerArgs(
+                                name=labels["app"],
+                                image=args.image,
+                                image_pull_policy="IfNotPresent",
+                                # PID 1 of a container has no default signal handlers: sh forwards nothing,
+                                # busybox ends with the pod's grace period.
+                                command=["busybox", "sh", "-c", script],
+                                resources=k8s.core.v1.ResourceRequirementsArgs(requests=REQUESTS),
+                                security_context=k8s.core.v1.SecurityContextArgs(
+                                    run_as_user=1000, allow_privilege_escalation=False
+                                ),
+                            )
+                        ],
+                    ),
+                ),
+            ),
+            opts=self._child,
+        )
+
+
+def samples(
+    sample: model.Sample | None,
+    declared: model.Mesh,
+    mesh: Mesh,
+    providers: Mapping[str, k8s.Provider],
+) -> None:
+    """A :class:`Sample` in every cluster: v1 in the first, v2 in the second, and so on; none where none is declared."""
+    if sample is None:
+        return
+    for number, cluster in enumerate(declared.clusters, start=1):
+        Sample(
+            f"sample-{cluster.name}",
+            SampleArgs(
+                cluster=cluster.name,
+                version=f"v{number}",
+                image=sample.image,
+                namespace=sample.namespace,
+                ready=[mesh.clusters[cluster.name].control_plane],
+            ),
+            pulumi.ResourceOptions(providers=[providers[cluster.name]]),
+        )

@@ -1,0 +1,167 @@
+"""The operator's kubeconfig of a cluster, from where the stack file says."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from topology import Cluster, Mesh, MeshConfigError, Problem
+
+
+@dataclass(frozen=True)
+class ClusterAccess:
+    """A cluster and the kubeconfig that opens it.
+
+    Attributes:
+        name: Istio's cluster name.
+        document: kubeconfig with the one context in use, as data; contains credentials.
+    """
+
+    name: str
+    document: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The kubeconfig as YAML; contains credentials."""
+        return yaml.safe_dump(self.document)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server as the operator reaches it."""
+        return str(self.document["clusters"][0]["cluster"]["server"])
+
+    def __repr__(self) -> str:
+        return f"ClusterAccess({self.name!r})"
+
+
+def read_access(cluster: Cluster, key: str) -> ClusterAccess:
+    """The kubeconfig of one declared cluster, cut down to one context.
+
+    Args:
+        cluster: the declared cluster.
+        key: its key path, for messages.
+
+    Raises:
+        MeshConfigError: no such file, variable or context, or it is not a kubeconfig.
+    """
+    documents = [_parse(key, source, text) for source, text in _texts(cluster, key)]
+    sources = ", ".join(source for source, _ in _texts(cluster, key))
+    merged = _merge(documents)
+    context = cluster.kubeconfig.context or merged["current-context"]
+    try:
+        return ClusterAccess(cluster.name, _only(merged, context))
+    except KeyError as error:
+        known = ", ".join(sorted(merged["contexts"])) or "none"
+        raise _fault(
+            f"{key}.kubeconfig.context",
+            f"{error.args[0]} in {sources}",
+            f"Contexts there: {known}",
+        ) from None
+
+
+def _fault(key: str, cause: str, cure: str) -> MeshConfigError:
+    return MeshConfigError([Problem(key, cause, cure)])
+
+
+def _texts(cluster: Cluster, key: str) -> list[tuple[str, str]]:
+    declared = cluster.kubeconfig
+    if declared.env:
+        text = os.environ.get(declared.env)
+        if not text:
+            raise _fault(
+                f"{key}.kubeconfig.env",
+                f"the environment variable {declared.env} is empty",
+                "Set it to the kubeconfig's text",
+            )
+        return [(f"${declared.env}", text)]
+    if declared.path:
+        paths = [Path(declared.path).expanduser()]
+    else:
+        listed = os.environ.get("KUBECONFIG", "")
+        paths = [Path(p) for p in listed.split(os.pathsep) if p] or [Path.home() / ".kube/config"]
+    texts = []
+    for path in paths:
+        try:
+            texts.append((str(path), path.read_text()))
+        except OSError as error:
+            if declared.path is None and len(paths) > 1:
+                continue
+            raise _fault(
+                f"{key}.kubeconfig",
+                f"cannot read {path}: {error.strerror}",
+                "Give `path`, `env`, or set KUBECONFIG",
+            ) from error
+    return texts
+
+
+def _parse(key: str, source: str, text: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        # The parser's own message would quote the file, which holds credentials.
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("clusters"), list):
+        raise _fault(f"{key}.kubeconfig", f"{source} is not a kubeconfig", "Give a file that kubectl accepts")
+    base = Path(source).expanduser().parent
+    for entry in document.get("clusters") or []:
+        _absolute(entry.get("cluster") or {}, ["certificate-authority"], base)
+    for entry in document.get("users") or []:
+        _absolute(entry.get("user") or {}, ["client-certificate", "client-key", "tokenFile"], base)
+    return document
+
+
+def _absolute(section: dict[str, Any], fields: list[str], base: Path) -> None:
+    for name in fields:
+        if section.get(name):
+            section[name] = str(base / section[name])
+
+
+def _merge(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several kubeconfigs as kubectl merges them: the first to name a thing wins."""
+    merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
+    for document in documents:
+        merged["current-context"] = merged["current-context"] or document.get("current-context", "")
+        for kind in ("clusters", "users", "contexts"):
+            for entry in document.get(kind) or []:
+                merged[kind].setdefault(entry["name"], entry)
+    return merged
+
+
+def _only(merged: dict[str, Any], context: str) -> dict[str, Any]:
+    if not context:
+        raise KeyError("no context is named and none is current")
+    if context not in merged["contexts"]:
+        raise KeyError(f"no context is called {context!r}")
+    chosen = merged["contexts"][context]
+    inside = chosen.get("context") or {}
+    for kind, name in (("clusters", inside.get("cluster")), ("users", inside.get("user"))):
+        if name not in merged[kind]:
+            raise KeyError(f"context {context!r} names {name!r}, which is not among {kind}")
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "contexts": [chosen],
+        "clusters": [merged["clusters"][inside["cluster"]]],
+        "users": [merged["users"][inside["user"]]],
+    }
+
+
+def read_accesses(mesh: Mesh) -> dict[str, ClusterAccess]:
+    """The kubeconfig of every cluster of the mesh, by Istio's cluster name.
+
+    Raises:
+        MeshConfigError: with the faults of every cluster.
+    """
+    accesses: dict[str, ClusterAccess] = {}
+    problems: list[Problem] = []
+    for index, cluster in enumerate(mesh.clusters):
+        try:
+            accesses[cluster.name] = read_access(cluster, f"spanmesh:mesh.clusters[{index}]")
+        except MeshConfigError as error:
+            problems += error.problems
+    if problems:
+        raise MeshConfigError(problems)
+    return accesses

@@ -1,0 +1,149 @@
+"""Objects of Istio in a cluster that another installer left, and how to take them over.
+
+Helm refuses to touch an object that does not carry its own label and annotations: "exists and cannot be imported into
+the current release: invalid ownership metadata".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client, dynamic
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
+
+from live.client import TIMEOUT, api_client
+from live.kubeconfig import ClusterAccess
+
+NAMESPACE = "istio-system"
+BASE, ISTIOD = "istio-base", "istiod"
+LABELS = {"app.kubernetes.io/managed-by": "Helm"}
+CRD_TEMPLATES_SINCE = (1, 24)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """An object that a chart of the mesh would make, and that is not the mesh's.
+
+    Attributes:
+        api_version: its apiVersion.
+        kind: its kind.
+        name: its name.
+        namespace: its namespace; empty where it has none.
+        release: the Helm release that would own it.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str
+    release: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
+
+
+_RBAC = "rbac.authorization.k8s.io/v1"
+_WEBHOOK = "admissionregistration.k8s.io/v1"
+# What the charts base and istiod make, by name (revision `default`).
+CHART_OBJECTS = [
+    Foreign("v1", "ServiceAccount", "istio-reader-service-account", NAMESPACE, BASE),
+    Foreign(_WEBHOOK, "ValidatingWebhookConfiguration", "istiod-default-validator", "", BASE),
+    Foreign("v1", "ServiceAccount", "istiod", NAMESPACE, ISTIOD),
+    Foreign("v1", "ConfigMap", "istio", NAMESPACE, ISTIOD),
+    Foreign("v1", "ConfigMap", "istio-sidecar-injector", NAMESPACE, ISTIOD),
+    Foreign("v1", "ConfigMap", "values", NAMESPACE, ISTIOD),
+    Foreign("v1", "Service", "istiod", NAMESPACE, ISTIOD),
+    Foreign("apps/v1", "Deployment", "istiod", NAMESPACE, ISTIOD),
+    Foreign("policy/v1", "PodDisruptionBudget", "istiod", NAMESPACE, ISTIOD),
+    Foreign("autoscaling/v2", "HorizontalPodAutoscaler", "istiod", NAMESPACE, ISTIOD),
+    Foreign(_RBAC, "Role", "istiod", NAMESPACE, ISTIOD),
+    Foreign(_RBAC, "RoleBinding", "istiod", NAMESPACE, ISTIOD),
+    *(
+        Foreign(_RBAC, kind, f"{name}-{NAMESPACE}", "", ISTIOD)
+        for kind in ("ClusterRole", "ClusterRoleBinding")
+        for name in ("istiod-clusterrole", "istiod-gateway-controller", "istio-reader-clusterrole")
+    ),
+    Foreign(_WEBHOOK, "MutatingWebhookConfiguration", "istio-sidecar-injector", "", ISTIOD),
+    Foreign(_WEBHOOK, "ValidatingWebhookConfiguration", f"istio-validator-{NAMESPACE}", "", ISTIOD),
+]
+
+
+def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
+    """What Helm would refuse to touch when the mesh's Istio is installed.
+
+    Args:
+        access: the cluster.
+        version: Istio version to be installed: before 1.24 its CRDs are not part of the release.
+    """
+    api = dynamic.DynamicClient(api_client(access))
+    found = list(_crds(api, access)) if _templates_crds(version) else []
+    for candidate in CHART_OBJECTS:
+        live = _read(api, candidate)
+        if live is not None and not _is_ours(live, candidate.release):
+            found.append(candidate)
+    return found
+
+
+def take_over(access: ClusterAccess, objects: list[Foreign]) -> None:
+    """Write Helm's ownership label and annotations onto the objects; nothing else of them changes."""
+    api = dynamic.DynamicClient(api_client(access))
+    for item in objects:
+        resource = api.resources.get(api_version=item.api_version, kind=item.kind)
+        body = {
+            "metadata": {
+                "labels": LABELS,
+                "annotations": {
+                    "meta.helm.sh/release-name": item.release,
+                    "meta.helm.sh/release-namespace": NAMESPACE,
+                },
+            }
+        }
+        resource.patch(
+            name=item.name,
+            namespace=item.namespace or None,
+            body=body,
+            content_type="application/merge-patch+json",
+        )
+
+
+def _templates_crds(version: str) -> bool:
+    parts = version.replace("-", ".").split(".")
+    try:
+        return (int(parts[0]), int(parts[1])) >= CRD_TEMPLATES_SINCE
+    except (IndexError, ValueError):
+        return True
+
+
+def _crds(api: Any, access: ClusterAccess) -> Iterator[Foreign]:
+    crds = client.ApiextensionsV1Api(api.client).list_custom_resource_definition(_request_timeout=TIMEOUT)
+    for crd in crds.items:
+        ours = _is_ours({"metadata": crd.metadata.to_dict()}, BASE)
+        if crd.spec.group.endswith(".istio.io") and not ours:
+            yield Foreign(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                crd.metadata.name,
+                "",
+                BASE,
+            )
+
+
+def _read(api: Any, item: Foreign) -> dict[str, Any] | None:
+    try:
+        resource = api.resources.get(api_version=item.api_version, kind=item.kind)
+        return dict(resource.get(name=item.name, namespace=item.namespace or None).to_dict())
+    except (NotFoundError, ResourceNotFoundError):
+        return None
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _is_ours(live: dict[str, Any], release: str) -> bool:
+    annotations = live["metadata"].get("annotations") or {}
+    return (
+        annotations.get("meta.helm.sh/release-name") == release
+        and annotations.get("meta.helm.sh/release-namespace") == NAMESPACE
+    )

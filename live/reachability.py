@@ -1,0 +1,83 @@
+"""Whether the API server of a cluster answers, and why not."""
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError, SSLError
+
+from live.client import CONNECT_SECONDS, TIMEOUT, api_client
+from live.kubeconfig import ClusterAccess
+
+
+class UnreachableError(Exception):
+    """A cluster whose API server cannot be used.
+
+    Attributes:
+        cluster: Istio's cluster name.
+        cause: what was seen.
+        cure: what to do.
+    """
+
+    cluster: str
+    cause: str
+    cure: str
+
+    def __init__(self, cluster: str, cause: str, cure: str) -> None:
+        super().__init__(f"cluster {cluster}: {cause}. {cure}")
+        self.cluster, self.cause, self.cure = cluster, cause, cure
+
+
+def cluster_uid(access: ClusterAccess) -> str:
+    """The uid of the namespace kube-system: what tells one cluster from another.
+
+    Raises:
+        UnreachableError: the API server does not answer, or refuses the credentials.
+    """
+    try:
+        core = client.CoreV1Api(api_client(access))
+        return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
+    except ApiException as error:
+        raise _refused(access, error) from error
+    except (HTTPError, ConfigException, OSError) as error:
+        raise _no_answer(access, error) from error
+
+
+def _refused(access: ClusterAccess, error: ApiException) -> UnreachableError:
+    where = f"its API server {access.server}"
+    if error.status == 401:
+        return UnreachableError(
+            access.name,
+            f"{where} refuses the kubeconfig's credentials (401 Unauthorized): expired, or of another cluster",
+            "Fetch the kubeconfig anew",
+        )
+    if error.status == 403:
+        return UnreachableError(
+            access.name,
+            f"{where} forbids reading the namespace kube-system (403 Forbidden)",
+            "Use a kubeconfig whose user administers the cluster",
+        )
+    return UnreachableError(access.name, f"{where} answers {error.status} {error.reason}", "See the API server's log")
+
+
+def _no_answer(access: ClusterAccess, error: Exception) -> UnreachableError:
+    if isinstance(error, SSLError) or isinstance(error.__cause__, SSLError) or "SSL" in str(error):
+        return UnreachableError(
+            access.name,
+            f"the certificate of its API server {access.server} does not fit the kubeconfig: {_reason(error)}",
+            "Fetch the kubeconfig anew: the address may belong to another cluster now",
+        )
+    if isinstance(error, ConfigException):
+        return UnreachableError(access.name, f"its kubeconfig cannot be used: {error}", "Fetch the kubeconfig anew")
+    return UnreachableError(
+        access.name,
+        f"its API server {access.server} does not answer within {CONNECT_SECONDS} s: {_reason(error)}",
+        "Check that the cluster runs and that this machine may reach that address",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error)
+    # urllib3 puts the connection object first: its address says nothing to a reader.
+    return text.split(": ", 1)[1] if text.startswith("<") and ": " in text else text

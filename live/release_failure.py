@@ -1,0 +1,27 @@
+"""What a Helm release that failed does not say itself: which pod, and why."""
+
+import pulumi
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from live.kubeconfig import ClusterAccess
+from live.ownership import NAMESPACE
+from live.workloads import why_not_ready
+
+
+def explain_failed_release(access: ClusterAccess) -> pulumi.ErrorHook:
+    """A hook that logs why the pods of istio-system are not ready; it never asks for a retry.
+
+    Helm itself ends with no more than "context deadline exceeded".
+    """
+
+    def explain(args: pulumi.ErrorHookArgs) -> bool:
+        try:
+            reasons = why_not_ready(access, NAMESPACE)
+        except (ApiException, HTTPError) as error:
+            reasons = [f"the cluster does not answer: {error}"]
+        for reason in reasons:
+            pulumi.log.error(f"cluster {access.name}: {args.name}: {reason}")
+        return False
+
+    return pulumi.ErrorHook(f"explain-failed-release-{access.name}", explain)
