@@ -6,9 +6,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from topology.errors import Problem
-from topology.model import Cluster, Gateway, Mesh
+from topology.model import Cluster, Gateway, Istio, Mesh
 
 ROOT = "spanmesh:mesh"
+# What says which mesh, cluster and image a proxy belongs to: one place to set it, or the parts of a mesh disagree.
+IDENTITY_VALUES = {
+    "global.hub": "istio.hub",
+    "global.tag": "istio.version",
+    "global.meshID": "id",
+    "global.network": "network",
+    "global.multiCluster.clusterName": "name",
+    "meshConfig.trustDomain": "trustDomain",
+}
 
 
 def check(mesh: Mesh) -> list[Problem]:
@@ -21,6 +30,8 @@ def check(mesh: Mesh) -> list[Problem]:
         problems += _source_ranges(f"{key}.eastWest", cluster.east_west)
         if cluster.ingress:
             problems += _source_ranges(f"{key}.ingress", cluster.ingress)
+        problems += _identity_in_values(f"{key}.istio", cluster.istio)
+    problems += _identity_in_values(f"{ROOT}.istio", mesh.istio)
     problems += _same_api_server(mesh)
     problems += _links(mesh)
     problems += _lifetimes(mesh)
@@ -89,6 +100,15 @@ def _source_ranges(key: str, gateway: Gateway) -> Iterator[Problem]:
             ipaddress.ip_network(text)
         except ValueError as error:
             yield Problem(f"{key}.sourceRanges[{index}]", str(error), "Write a CIDR such as 203.0.113.12/32")
+
+
+def _identity_in_values(key: str, istio: Istio) -> Iterator[Problem]:
+    for path, own_key in IDENTITY_VALUES.items():
+        at: object = istio.values
+        for step in path.split("."):
+            at = at.get(step) if isinstance(at, dict) else None
+        if at is not None:
+            yield Problem(f"{key}.values.{path}", f"it is set by the stack file's own key `{own_key}`", "Remove it here")
 
 
 def _links(mesh: Mesh) -> Iterator[Problem]:

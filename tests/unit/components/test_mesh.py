@@ -1,0 +1,156 @@
+"""How the components of a mesh hang together: which cluster, which certificate, which order."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from components import Mesh, MeshArgs, samples
+from components import root_ca as root_ca_module
+from components.providers import cluster_provider
+from components.remote_access import remote_kubeconfig
+from tests.unit.components.recording import ADDRESSES, Recorder, Registered, opened, record
+from topology import Sample, load_mesh
+
+CLUSTERS = ["cluster1", "cluster2", "cluster3"]
+DECLARED: dict[str, Any] = {
+    "istio": {"version": "1.30.5", "values": {"pilot": {"env": {"A": "b"}}}},
+    "clusters": [
+        {
+            "name": name,
+            "network": f"network{n}",
+            "apiServer": f"https://203.0.113.1{n}:6443",
+            "eastWest": {"annotations": {"kubernetes.io/elb.class": "union"}, "sourceRanges": ["203.0.113.0/24"]},
+            "ingress": {} if n == 1 else None,
+        }
+        for n, name in enumerate(CLUSTERS, start=1)
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> tuple[Recorder, dict[str, Any]]:
+    def program() -> Any:
+        declared = load_mesh(DECLARED)
+        providers = {name: cluster_provider(name, f"kubeconfig of {name}") for name in CLUSTERS}
+        mesh = Mesh("mesh", MeshArgs(mesh=declared, providers=providers))
+        samples(Sample(image="sample:1"), declared, mesh, providers)
+        return mesh.summary(declared)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(root_ca_module, "sha256_fingerprint", lambda pem: f"sha256 of {pem}")
+    try:
+        return record(program)
+    finally:
+        patch.undo()
+
+
+def provider_of(resource: Registered) -> str:
+    return resource.provider.rsplit("::", 2)[-2]
+
+
+def test_every_kubernetes_resource_names_the_provider_of_its_own_cluster(recorded: tuple[Recorder, Any]) -> None:
+    kubernetes = [r for r in recorded[0].resources if r.type.startswith("kubernetes:")]
+    assert len(kubernetes) > 60
+    for resource in kubernetes:
+        # A reader's identity mesh-<reader>-remote-<peer>-… stands in the peer's cluster: the last name counts.
+        names = [name for name in CLUSTERS if name in resource.name]
+        owner = max(names, key=resource.name.rindex)
+        assert provider_of(resource) == owner, resource.name
+
+
+def test_each_intermediate_is_its_own_and_signed_by_the_one_root(recorded: tuple[Recorder, Any]) -> None:
+    secrets = [r for r in recorded[0].of("Secret") if r.inputs["metadata"]["name"] == "cacerts"]
+    assert {provider_of(s) for s in secrets} == set(CLUSTERS)
+    for secret in secrets:
+        own = f"mesh-{provider_of(secret)}-intermediate"
+        assert opened(secret.inputs["stringData"]) == {
+            "ca-cert.pem": f"CERT {own}-cert",
+            "ca-key.pem": f"PKCS8 {own}-key",
+            "root-cert.pem": "CERT mesh-root-cert",
+            "cert-chain.pem": f"CERT {own}-certCERT mesh-root-cert",
+        }
+    signed = recorded[0].of("LocallySignedCert")
+    assert {opened(s.inputs["caPrivateKeyPem"]) for s in signed} == {"KEY mesh-root-key"}
+    assert len({s.inputs["certRequestPem"] for s in signed}) == len(CLUSTERS)
+    subjects = [r.inputs["subject"]["commonName"] for r in recorded[0].of("CertRequest")]
+    assert sorted(subjects) == [f"Intermediate CA {name}" for name in CLUSTERS]
+
+
+def test_istiod_is_told_its_mesh_cluster_and_network_and_keeps_the_users_values(
+    recorded: tuple[Recorder, Any],
+) -> None:
+    values = recorded[0].named("mesh-cluster2-control-plane-istiod").inputs["values"]
+    assert values["global"]["multiCluster"] == {"clusterName": "cluster2"}
+    assert (values["global"]["network"], values["global"]["meshID"]) == ("network2", "mesh1")
+    assert (values["global"]["hub"], values["global"]["tag"]) == ("docker.io/istio", "1.30.5")
+    assert values["pilot"]["env"] == {"ISTIO_MULTIROOT_MESH": "true", "A": "b"}
+    assert values["meshConfig"]["defaultConfig"]["proxyMetadata"] == {"PROXY_CONFIG_XDS_AGENT": "true"}
+
+
+def test_the_gateway_opens_health_first_and_15443_only(recorded: tuple[Recorder, Any]) -> None:
+    service = recorded[0].named("mesh-cluster1-east-west-gateway-service").inputs
+    assert [(p["name"], p["port"]) for p in service["spec"]["ports"]] == [("status-port", 15021), ("tls", 15443)]
+    assert service["spec"]["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+    assert service["metadata"]["annotations"] == {"kubernetes.io/elb.class": "union"}
+    assert service["metadata"]["labels"]["topology.istio.io/network"] == "network1"
+
+
+def test_an_ingress_gateway_stands_only_where_declared(recorded: tuple[Recorder, Any]) -> None:
+    gateways = [r for r in recorded[0].of("Service") if r.inputs["metadata"]["name"] == "istio-ingressgateway"]
+    assert [provider_of(g) for g in gateways] == ["cluster1"]
+
+
+def test_one_remote_secret_per_reader_holds_every_peer_and_never_itself(recorded: tuple[Recorder, Any]) -> None:
+    secrets = [
+        r
+        for r in recorded[0].of("Secret")
+        if r.inputs["metadata"].get("labels", {}).get("istio/multiCluster") == "true"
+    ]
+    assert sorted(provider_of(s) for s in secrets) == CLUSTERS
+    for secret in secrets:
+        reader = provider_of(secret)
+        assert sorted(opened(secret.inputs["stringData"])) == [name for name in CLUSTERS if name != reader]
+
+
+def test_each_reader_has_an_identity_of_its_own_in_every_peer(recorded: tuple[Recorder, Any]) -> None:
+    accounts = {
+        (r.inputs["metadata"]["name"], provider_of(r))
+        for r in recorded[0].of("ServiceAccount")
+        if r.inputs["metadata"]["name"].startswith("istio-reader-")
+    }
+    assert accounts == {(f"istio-reader-{a}", b) for a in CLUSTERS for b in CLUSTERS if a != b}
+
+
+def test_outputs_say_addresses_versions_and_root_and_nothing_secret(recorded: tuple[Recorder, Any]) -> None:
+    outputs = recorded[1]
+    assert outputs["root"]["sha256"] == "sha256 of CERT mesh-root-cert"
+    for n, name in enumerate(CLUSTERS, start=1):
+        cluster = outputs["clusters"][name]
+        assert cluster["eastWest"] == {"addresses": [ADDRESSES[name]], "port": 15443}
+        assert (cluster["network"], cluster["istioVersion"]) == (f"network{n}", "1.30.5")
+    assert outputs["clusters"]["cluster1"]["ingress"] == {"addresses": [ADDRESSES["cluster1"]]}
+    assert "KEY" not in str(outputs)
+    assert "token" not in str(outputs)
+
+
+def test_the_sample_serves_another_version_in_each_cluster(recorded: tuple[Recorder, Any]) -> None:
+    served = {
+        provider_of(r): r.inputs["metadata"]["name"]
+        for r in recorded[0].of("Deployment")
+        if r.inputs["metadata"]["name"].startswith("helloworld")
+    }
+    assert served == {name: f"helloworld-v{n}" for n, name in enumerate(CLUSTERS, start=1)}
+
+
+def test_a_remote_kubeconfig_opens_the_peer_by_its_public_address() -> None:
+    text = remote_kubeconfig("cluster2", "https://203.0.113.12:6443", {"token": "dG9r", "ca.crt": "Y2E="})
+    document = yaml.safe_load(text)
+    assert document["clusters"][0]["cluster"]["server"] == "https://203.0.113.12:6443"
+    assert document["users"][0]["user"] == {"token": "tok"}
+    assert document["current-context"] == "cluster2"
+
+
+def test_an_unfilled_token_secret_is_refused_by_the_clusters_name() -> None:
+    with pytest.raises(ValueError, match=r"cluster cluster2: .* empty"):
+        remote_kubeconfig("cluster2", "https://203.0.113.12:6443", {})
