@@ -1,0 +1,1 @@
+"""Finds, installs or builds the programs that the lab and Pulumi need."""
