@@ -1,0 +1,112 @@
+"""`spanmesh tools`: which programs the lab and Pulumi use, and where they come from."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from cli.console import fail, out, step
+from toolchain import Origin, Tool, Toolchain, ToolError
+
+app = typer.Typer(no_args_is_help=True, help="Programs that the lab and Pulumi need: find, install, build.")
+
+Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the result.")]
+
+
+@app.command("list")
+def list_tools(output: Output = "text") -> None:
+    """Show every tool: its version, where it comes from, and where it is. Installs nothing."""
+    toolchain = Toolchain()
+    rows = []
+    for spec in toolchain.catalogue.tools:
+        try:
+            tool, note = toolchain.find(spec.id), toolchain.why_not_on_path(spec.id)
+        except ToolError as cause:
+            tool, note = None, str(cause)
+        rows.append(
+            {
+                "name": spec.id,
+                "wanted": spec.version,
+                "neededBy": spec.needed_by,
+                "what": spec.what,
+                "version": tool.version if tool else None,
+                "origin": tool.origin if tool else None,
+                "path": str(tool.path) if tool else None,
+                "note": note,
+            }
+        )
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("tool", "version", "from", "needed by", "where", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["version"] or row["wanted"],
+            row["origin"] or "missing",
+            row["neededBy"],
+            row["path"] or "-",
+        )
+    out.print(table, soft_wrap=True)
+    for row in rows:
+        if row["note"] and row["origin"] != "path":
+            out.print(f"{row['name']}: not used from PATH: {row['note']}", markup=False, soft_wrap=True)
+
+
+@app.command("install")
+def install(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tools, as `list` names them; none: all. `demo`: what the demo needs.")
+    ] = None,
+    origin: Annotated[
+        Literal["build", "release", "path"] | None,
+        typer.Option("--from", help="Only this way; default: on PATH, else official release, else built."),
+    ] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PATH: use the program there, now and later; NAME= takes that back. Repeatable."),
+    ] = None,
+    output: Output = "text",
+) -> None:
+    """Have tools there, and say which way each was taken."""
+    toolchain = Toolchain()
+    try:
+        toolchain.choices.update(_parse_paths(toolchain, path or []))
+        tools = toolchain.ensure(_wanted(toolchain, names or [], origin), origin)
+    except ToolError as cause:
+        fail(str(cause))
+    if output == "json":
+        typer.echo(json.dumps([_as_json(tool) for tool in tools.values()], indent=2))
+        return
+    for tool in tools.values():
+        out.print(f"{tool.name} {tool.version} ({tool.origin}): {tool.path}", markup=False, soft_wrap=True)
+
+
+def _wanted(toolchain: Toolchain, names: list[str], origin: Origin | None) -> list[str]:
+    if names == ["demo"]:
+        names = toolchain.catalogue.needed_by_demo()
+    if names:
+        return names
+    specs = toolchain.catalogue.tools
+    if origin == "release":
+        for spec in specs:
+            if spec.release is None:
+                step(f"{spec.id} is left out: {spec.no_release}")
+        specs = [spec for spec in specs if spec.release is not None]
+    return [spec.id for spec in specs]
+
+
+def _parse_paths(toolchain: Toolchain, given: list[str]) -> dict[str, Path | None]:
+    paths: dict[str, Path | None] = {}
+    for entry in given:
+        name, equals, path = entry.partition("=")
+        if not equals:
+            raise ToolError(f"--path {entry}: expected NAME=PATH, or NAME= to take a path back")
+        paths[toolchain.catalogue.spec(name).id] = Path(path).expanduser().absolute() if path else None
+    return paths
+
+
+def _as_json(tool: Tool) -> dict[str, Any]:
+    return {"name": tool.name, "version": tool.version, "origin": tool.origin, "path": str(tool.path)}
