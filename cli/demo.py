@@ -1,11 +1,9 @@
 """`spanmesh demo`: from a bare machine to one mesh across two separated networks, proven with requests."""
 
-import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,7 +11,10 @@ from cli.console import err, fail, out, step
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
 from cli.matrix import matrix_table
 from cli.project import ROOT, Stack, load_stack
+from cli.pulumi import PulumiStack
 from lab import Lab
+from lab.preflight import check_machine
+from lab.tools import tool_names
 from live.traffic import Row, traffic_matrix
 from toolchain import Toolchain
 from topology import Mesh, links
@@ -29,17 +30,18 @@ def demo(
     """Set everything up, bring up two regions, mesh them with `pulumi up`, and send requests both ways."""
     started = time.monotonic()
     lab = Lab("demo")
-    lab.preflight()
+    check_machine()
     step("Tools: Pulumi, Kubernetes, Istio, Envoy")
-    tools = Toolchain().ensure([*lab.tools([ISTIO_CURRENT]), *PULUMI_TOOLS, charts_tool(ISTIO_CURRENT)], origin=origin)
+    tools = Toolchain().ensure([*tool_names([ISTIO_CURRENT]), *PULUMI_TOOLS, charts_tool(ISTIO_CURRENT)], origin=origin)
     step("Lab: two regions that cannot reach each other")
     lab.up(regions=2, istio_versions=[ISTIO_CURRENT])
     link_charts(tools)
     environment = lab_environment(lab, tools)
     os.environ.update(environment)
     step("Mesh: pulumi up")
-    pulumi_up(environment)
-    outputs = stack_outputs(environment)
+    pulumi = PulumiStack(ROOT, STACK, environment)
+    pulumi_up(pulumi)
+    outputs = pulumi.outputs()
     stack = load_stack(STACK)
     step(f"Proof: {requests} requests from each cluster to helloworld.sample:5000")
     gateways = {name: cluster["eastWest"]["addresses"] for name, cluster in outputs["clusters"].items()}
@@ -54,28 +56,13 @@ def demo(
     _next_steps(time.monotonic() - started)
 
 
-def pulumi_up(environment: Mapping[str, str]) -> None:
-    """`pulumi up` of the lab's stack, with Pulumi's own display; ends the command when it fails."""
-    for arguments in (
-        ["stack", "select", "--create", STACK],
-        ["up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs"],
-    ):
-        ended = subprocess.run(["pulumi", *arguments], cwd=ROOT, env={**os.environ, **environment}, check=False)
-        if ended.returncode:
-            fail(f"`pulumi {arguments[0]}` failed; what it says stands above. Run the same command again when cured")
-
-
-def stack_outputs(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The outputs of the lab's stack."""
-    ended = subprocess.run(
-        ["pulumi", "stack", "output", "--json", "--stack", STACK],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return dict(json.loads(ended.stdout))
+def pulumi_up(stack: PulumiStack) -> None:
+    """`pulumi up` with Pulumi's own display; ends the command when it fails."""
+    selected = stack.select()
+    if selected.returncode:
+        fail(f"`pulumi stack select` failed:\n{selected.stdout}")
+    if stack.run("up", "--yes", "--skip-preview", "--suppress-outputs").returncode:
+        fail("`pulumi up` failed; why stands above. Run the same command again when that is cured")
 
 
 def prove(stack: Stack, gateways: dict[str, list[str]], requests: int) -> tuple[dict[str, Row], list[str]]:

@@ -16,7 +16,7 @@ def env(
 ) -> None:
     """Print what a shell has to export to work on a lab: eval "$(./spanmesh env)"."""
     chosen = Lab(lab)
-    if not chosen.exists():
+    if not chosen.exists:
         fail(f"there is no lab called {lab}. Bring it up with `spanmesh lab up {lab}`, or run `make demo`")
     names = [*PULUMI_TOOLS, charts_tool(ISTIO_CURRENT)]
     toolchain = Toolchain()

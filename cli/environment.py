@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from cli.project import ROOT
@@ -36,18 +37,19 @@ def lab_environment(lab: Lab, tools: Mapping[str, Tool]) -> dict[str, str]:
     """
     folders = [ROOT / ".venv/bin", *(tool.path.parent for tool in tools.values() if tool.path.is_file())]
     path = [*dict.fromkeys(str(folder) for folder in folders), os.environ.get("PATH", "")]
-    backend = lab.state_folder / "pulumi"
+    backend = lab.folder / "pulumi"
     backend.mkdir(parents=True, exist_ok=True)
+    home = lab.folder / "pulumi-home"
+    _install_plugins(home, tools)
     return {
         "PATH": os.pathsep.join(path),
         "KUBECONFIG": str(lab.merged_kubeconfig()),
         "PULUMI_BACKEND_URL": f"file://{backend}",
-        "PULUMI_HOME": str(lab.state_folder / "pulumi-home"),
+        "PULUMI_HOME": str(home),
         "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # The plug-ins are those on PATH: without this Pulumi would ask its download host for others.
+        # The plug-ins are those of the lab: without this Pulumi would ask its download host for others.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
         "SPANMESH_LAB": lab.name,
     }
 
@@ -64,3 +66,17 @@ def link_charts(tools: Mapping[str, Tool], project: Path = ROOT) -> None:
             continue
         link.unlink(missing_ok=True)
         link.symlink_to(tool.path)
+
+
+def _install_plugins(home: Path, tools: Mapping[str, Tool]) -> None:
+    """Put the resource plug-ins where Pulumi keeps those that it installs itself, for the SDKs of this environment."""
+    for tool in tools.values():
+        prefix, _, package = tool.name.partition("pulumi-resource-")
+        if prefix or not package:
+            continue
+        folder = home / "plugins" / f"resource-{package}-v{version(f'pulumi-{package}')}"
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / tool.path.name
+        if not (link.is_symlink() and link.readlink() == tool.path):
+            link.unlink(missing_ok=True)
+            link.symlink_to(tool.path)

@@ -1,0 +1,64 @@
+"""Running the Pulumi CLI on one stack."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PulumiStack:
+    """One stack of a project, in a given environment.
+
+    Attributes:
+        project: folder of Pulumi.yaml.
+        name: the stack's name.
+        environment: what is set besides this process's own environment.
+    """
+
+    project: Path
+    name: str
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi ARGUMENTS --stack NAME`.
+
+        Args:
+            arguments: command and flags.
+            capture: keep both outputs, as one text, instead of showing Pulumi's own display.
+        """
+        return subprocess.run(
+            [self._program(), *arguments, "--stack", self.name, *(["--non-interactive"] if capture else [])],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            check=False,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+            text=True,
+        )
+
+    def select(self) -> subprocess.CompletedProcess[str]:
+        """Make the stack where there is none, and select it."""
+        return subprocess.run(
+            [self._program(), "stack", "select", "--create", self.name, "--non-interactive"],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs."""
+        return dict(json.loads(self.run("stack", "output", "--json", capture=True).stdout))
+
+    def _program(self) -> str:
+        # The one on the lab's PATH, not the one on ours.
+        for folder in self.environment.get("PATH", "").split(os.pathsep):
+            if (program := Path(folder) / "pulumi").is_file():
+                return str(program)
+        return "pulumi"

@@ -1,0 +1,49 @@
+"""The real istioctl, asked about the lab."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Istioctl:
+    """istioctl of one Istio version, with the contexts of the lab.
+
+    Attributes:
+        program: the binary.
+        environment: what is set besides this process's own environment: KUBECONFIG.
+    """
+
+    program: Path
+    environment: dict[str, str]
+
+    def run(self, cluster: str, *arguments: str) -> str:
+        """Run a command against one cluster's context; returns what it printed."""
+        ended = subprocess.run(
+            [str(self.program), "--context", cluster, *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 0, ended.stderr + ended.stdout
+        return ended.stdout
+
+    def remote_clusters(self, cluster: str) -> dict[str, str]:
+        """Cluster name to state, as one cluster's istiod sees it."""
+        lines = self.run(cluster, "remote-clusters").splitlines()
+        at = lines[0].index("STATUS")
+        return {line.split()[0]: line[at:].split()[0] for line in lines[1:] if line.strip()}
+
+    def proxy_status(self, cluster: str) -> dict[str, set[str]]:
+        """Proxy to the states of its configuration; kinds that a proxy never asked for are left out."""
+        states: dict[str, set[str]] = {}
+        for line in self.run(cluster, "proxy-status").splitlines()[1:]:
+            if not line.strip():
+                continue
+            found = set(re.findall(r"SYNCED|STALE|NOT SENT|ERROR", line)) - {"NOT SENT"}
+            states[line.split(".")[0]] = found
+        return states

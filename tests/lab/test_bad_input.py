@@ -1,0 +1,209 @@
+"""Clusters that are not as they should be: a clear message with the cure, before anything is touched."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client
+
+from cli.project import ROOT
+from live.client import api_client
+from live.helm_records import unfinished_records
+from tests.lab.stacks import LabStack
+
+pytestmark = pytest.mark.lab
+
+CRD = "virtualservices.networking.istio.io"
+
+
+def spanmesh(stack: LabStack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "cli", *arguments, "--stack", stack.name, "--cwd", str(stack.project)],
+        env={**os.environ, **stack.environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def other_kubeconfig(stack: LabStack, change: Callable[[dict[str, Any]], None]) -> str:
+    """The text of cluster1's kubeconfig after a change."""
+    document = yaml.safe_load(stack.accesses["cluster1"].text)
+    change(document)
+    return yaml.safe_dump(document)
+
+
+def unreachable(document: dict[str, Any]) -> None:
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+
+
+def expired(document: dict[str, Any]) -> None:
+    document["users"][0]["user"] = {"token": "expired"}
+
+
+def other_authority(document: dict[str, Any]) -> None:
+    cluster = document["clusters"][0]["cluster"]
+    cluster.pop("certificate-authority-data")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (unreachable, ["https://127.0.0.1:1 does not answer", "Connection refused", "Check that the cluster runs"]),
+        (expired, ["401 Unauthorized", "Fetch the kubeconfig anew"]),
+        (other_authority, ["does not fit the kubeconfig", "Fetch the kubeconfig anew"]),
+    ],
+    ids=["unreachable", "expired credentials", "certificate of another authority"],
+)
+def test_an_unusable_kubeconfig_stops_an_up_before_anything_is_touched(
+    empty: LabStack, change: Callable[[dict[str, Any]], None], says: list[str]
+) -> None:
+    empty.mesh["clusters"][0]["kubeconfig"] = {"env": "OTHER_KUBECONFIG"}
+    empty.environment["OTHER_KUBECONFIG"] = other_kubeconfig(empty, change)
+    empty.write()
+    ended = empty.attempt("up", "--yes", "--skip-preview")
+    assert ended.returncode != 0
+    for text in ["spanmesh:mesh.clusters[0].kubeconfig: cluster cluster1", *says]:
+        assert text in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert resources(empty) == ["pulumi:pulumi:Stack"]
+
+
+def test_a_preview_needs_no_cluster(empty: LabStack) -> None:
+    empty.mesh["clusters"][0]["kubeconfig"] = {"env": "OTHER_KUBECONFIG"}
+    empty.environment["OTHER_KUBECONFIG"] = other_kubeconfig(empty, unreachable)
+    empty.write()
+    ended = empty.attempt("preview")
+    assert ended.returncode == 0, ended.stdout
+    assert "warning: spanmesh:mesh.clusters[0].kubeconfig: cluster cluster1" in ended.stdout
+
+
+def test_one_cluster_given_twice_is_refused(empty: LabStack) -> None:
+    empty.mesh["clusters"][1]["kubeconfig"] = {"context": "cluster1"}
+    empty.write()
+    ended = empty.attempt("preview")
+    assert ended.returncode != 0
+    assert "spanmesh:mesh.clusters[1].kubeconfig: it opens the same cluster as cluster1's" in ended.stdout
+
+
+def test_a_wrong_passphrase_is_named(empty: LabStack) -> None:
+    empty.environment["PULUMI_CONFIG_PASSPHRASE"] = "wrong"
+    ended = empty.attempt("preview")
+    assert ended.returncode != 0
+    assert "incorrect passphrase" in ended.stdout
+
+
+def test_what_another_installer_left_is_refused_and_can_be_taken_over(empty: LabStack) -> None:
+    api = client.ApiextensionsV1Api(api_client(empty.accesses["cluster2"]))
+    plant_crd(api)
+    try:
+        ended = empty.attempt("preview")
+        assert ended.returncode != 0
+        assert "spanmesh:mesh.clusters[1]: cluster cluster2: Istio objects of another installer" in ended.stdout
+        assert f"CustomResourceDefinition {CRD}" in ended.stdout
+        assert "spanmesh adopt" in ended.stdout
+        declined = spanmesh(empty, "adopt")
+        assert declined.returncode != 0
+        assert CRD in declined.stdout
+        assert not api.read_custom_resource_definition(CRD).metadata.annotations
+        taken = spanmesh(empty, "adopt", "--yes")
+        assert taken.returncode == 0, taken.stderr
+        empty.up()
+        crd = api.read_custom_resource_definition(CRD)
+        assert crd.metadata.annotations["meta.helm.sh/release-name"] == "istio-base"
+        assert len(crd.spec.versions) == 3
+    finally:
+        empty.destroy()
+
+
+def plant_crd(api: client.ApiextensionsV1Api) -> None:
+    """The CRD of VirtualService as another installer would leave it: without Helm's ownership."""
+    if any(crd.metadata.name == CRD for crd in api.list_custom_resource_definition().items):
+        api.delete_custom_resource_definition(CRD)
+        while any(crd.metadata.name == CRD for crd in api.list_custom_resource_definition().items):
+            time.sleep(0.2)
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    api.create_custom_resource_definition(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": CRD},
+            "spec": {
+                "group": "networking.istio.io",
+                "scope": "Namespaced",
+                "names": {"kind": "VirtualService", "plural": "virtualservices", "singular": "virtualservice"},
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+            },
+        }
+    )
+
+
+def test_an_istiod_that_cannot_start_is_explained_by_pod_and_reason_and_cured_by_the_next_up(
+    empty: LabStack,
+) -> None:
+    good = empty.mesh["istio"]["hub"]
+    empty.mesh["istio"].update(hub="localhost/nowhere", timeoutSeconds=25)
+    empty.write()
+    ended = empty.attempt("up", "--yes", "--skip-preview")
+    assert ended.returncode != 0
+    for cluster in ("cluster1", "cluster2"):
+        assert f"cluster {cluster}: mesh-{cluster}-control-plane-istiod: pod istio-system/istiod-" in ended.stdout
+    assert "localhost/nowhere/pilot" in ended.stdout
+    assert "ImagePullBackOff" in ended.stdout or "ErrImagePull" in ended.stdout
+    empty.mesh["istio"].update(hub=good, timeoutSeconds=180)
+    empty.write()
+    try:
+        empty.up()
+    finally:
+        empty.destroy()
+
+
+def test_a_killed_up_is_run_again_after_repair(empty: LabStack, tmp_path: Path) -> None:
+    log = (tmp_path / "up.log").open("w")
+    running = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--stack", empty.name, "--non-interactive"],
+        cwd=empty.project,
+        env={**os.environ, **empty.environment},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    access = empty.accesses["cluster1"]
+    deadline = time.monotonic() + 120
+    while "sh.helm.release.v1.istiod.v1" not in records(empty) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    log.close()
+    try:
+        assert unfinished_records(access) == ["sh.helm.release.v1.istiod.v1"]
+        assert empty.attempt("cancel", "--yes").returncode == 0
+        ended = empty.attempt("up", "--yes", "--skip-preview")
+        assert ended.returncode != 0
+        assert "sh.helm.release.v1.istiod.v1" in ended.stdout
+        assert "spanmesh repair" in ended.stdout
+        repaired = spanmesh(empty, "repair")
+        assert repaired.returncode == 0, repaired.stderr
+        empty.up()
+        assert empty.attempt("preview", "--expect-no-changes").returncode == 0
+    finally:
+        empty.destroy()
+
+
+def records(stack: LabStack) -> list[str]:
+    core = client.CoreV1Api(api_client(stack.accesses["cluster1"]))
+    found = core.list_namespaced_secret("istio-system", label_selector="owner=helm")
+    return [secret.metadata.name for secret in found.items]
+
+
+def resources(stack: LabStack) -> list[str]:
+    """Types of what stands in the state."""
+    state = yaml.safe_load(stack.attempt("stack", "export").stdout)
+    return [r["type"] for r in state["deployment"].get("resources") or []]
