@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.console import fail, out, step
 from toolchain import Origin, Tool, Toolchain, ToolError
@@ -40,7 +40,7 @@ def list_tools(output: Output = "text") -> None:
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("tool", "version", "from", "needed by", "where", box=None, pad_edge=False)
+    table = Table("tool", "version", "from", "needed by", Column("where", overflow="fold"), box=None, pad_edge=False)
     for row in rows:
         table.add_row(
             row["name"],
@@ -49,7 +49,7 @@ def list_tools(output: Output = "text") -> None:
             row["neededBy"],
             row["path"] or "-",
         )
-    out.print(table, soft_wrap=True)
+    out.print(table)
     for row in rows:
         if row["note"] and row["origin"] != "path":
             out.print(f"{row['name']}: not used from PATH: {row['note']}", markup=False, soft_wrap=True)

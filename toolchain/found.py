@@ -46,8 +46,8 @@ def named_by_user(spec: ToolSpec, given: Mapping[str, Path]) -> Tool | None:
     return Tool(spec.id, version or "unknown", path.absolute(), "path")
 
 
-def on_path(spec: ToolSpec) -> tuple[Tool | None, str | None]:
-    """The tool on PATH, if its version does.
+def on_path(spec: ToolSpec, cache: Path) -> tuple[Tool | None, str | None]:
+    """The tool on PATH, if its version does. What lies below ``cache`` is ours, not the machine's.
 
     Returns:
         The tool or None, and why a program of that name was passed over.
@@ -60,6 +60,8 @@ def on_path(spec: ToolSpec) -> tuple[Tool | None, str | None]:
         if found is None:
             continue
         path = Path(found).absolute()
+        if path.is_relative_to(cache):
+            continue
         version = version_of(path, spec.path)
         if version and acceptable(version, spec.path):
             return Tool(spec.id, version, path, "path"), None

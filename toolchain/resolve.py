@@ -76,7 +76,7 @@ class Toolchain:
 
     def why_not_on_path(self, name: str) -> str | None:
         """Why a program of this name that is on PATH is not used; None if there is none, or it is."""
-        return on_path(self.catalogue.spec(name))[1]
+        return on_path(self.catalogue.spec(name), self.cache.root)[1]
 
     def _present(self, spec: ToolSpec, origin: Origin | None) -> Tool | None:
         if origin in (None, "path") and (tool := self._on_machine(spec)):
@@ -84,7 +84,7 @@ class Toolchain:
         return self.cache.get(spec.id, self._keys(spec, origin))
 
     def _on_machine(self, spec: ToolSpec) -> Tool | None:
-        return named_by_user(spec, self.choices.read()) or on_path(spec)[0]
+        return named_by_user(spec, self.choices.read()) or on_path(spec, self.cache.root)[0]
 
     def _keys(self, spec: ToolSpec, origin: Origin | None) -> list[str]:
         release = self._releases.key(spec) if origin in (None, "release") else None
@@ -157,7 +157,7 @@ class Toolchain:
         return bool(urls) and all(self._hosts.cause(url) is None for url in urls)
 
     def _not_on_machine(self, spec: ToolSpec) -> str:
-        refused = on_path(spec)[1]
+        refused = on_path(spec, self.cache.root)[1]
         where = f"{refused}; " if refused else "it is not on PATH; "
         if spec.path.program is None:
             where = "its version cannot be told, so PATH is not searched for it; "
