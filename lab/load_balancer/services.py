@@ -1,0 +1,165 @@
+"""What a Service of type LoadBalancer asks for, and which address it gets. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
+EVERYWHERE = IPv4Network("0.0.0.0/0")
+
+
+class RefusedError(Exception):
+    """A Service asks for something that these load balancers do not do; the message goes into an Event."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port: the public one, and the one on every node that leads to the Service's pods."""
+
+    protocol: str
+    port: int
+    node_port: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one Service asks for.
+
+    Attributes:
+        uid: its identity.
+        namespace: where it is.
+        name: what it is called.
+        created: when it was made; of two that want the same, the older gets it.
+        ports: its ports.
+        sources: who may connect.
+        requested: the address that it names itself, if any.
+        held: the addresses that stand in its status.
+        local_only: whether only nodes with pods of its own may get its traffic.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    created: datetime
+    ports: tuple[Port, ...]
+    sources: tuple[IPv4Network, ...]
+    requested: IPv4Address | None
+    held: tuple[str, ...]
+    local_only: bool
+
+    @property
+    def path(self) -> str:
+        """Namespace and name."""
+        return f"{self.namespace}/{self.name}"
+
+
+def is_ours(service: Any) -> bool:
+    """Whether a V1Service is one for these load balancers: of that type, and of no other provider's class."""
+    return service.spec.type == "LoadBalancer" and not service.spec.load_balancer_class
+
+
+def status_addresses(service: Any) -> tuple[str, ...]:
+    """The addresses in a V1Service's status."""
+    balancer = service.status.load_balancer if service.status else None
+    return tuple(each.ip for each in (balancer.ingress if balancer else None) or () if each.ip)
+
+
+def read_wish(service: Any) -> Wish:
+    """What a V1Service of ours asks for.
+
+    Raises:
+        RefusedError: it is something that cannot be had here.
+    """
+    spec = service.spec
+    if spec.ip_families and "IPv4" not in spec.ip_families:
+        raise RefusedError("only IPv4 load balancers are offered")
+    ports = []
+    for each in spec.ports or ():
+        if each.protocol not in ("TCP", "UDP"):
+            raise RefusedError(f"port {each.port}: protocol {each.protocol} is not offered, only TCP and UDP")
+        if not each.node_port:
+            raise RefusedError(
+                f"port {each.port} has no node port; do not set allocateLoadBalancerNodePorts to false here"
+            )
+        ports.append(Port(each.protocol.lower(), each.port, each.node_port))
+    return Wish(
+        uid=service.metadata.uid,
+        namespace=service.metadata.namespace,
+        name=service.metadata.name,
+        created=service.metadata.creation_timestamp or datetime.now(UTC),
+        ports=tuple(ports),
+        sources=_sources(service),
+        requested=_requested(spec.load_balancer_ip),
+        held=status_addresses(service),
+        local_only=spec.external_traffic_policy == "Local",
+    )
+
+
+def allocate(
+    wishes: Iterable[Wish], pool: Sequence[IPv4Address]
+) -> tuple[dict[str, IPv4Address], dict[str, RefusedError]]:
+    """Give each Service an address: what it holds stays its own, then named addresses, then the lowest free one.
+
+    Args:
+        wishes: what the Services ask for.
+        pool: the region's addresses.
+
+    Returns:
+        uid to address, and for those that get none, uid to the reason.
+    """
+    ordered = sorted(wishes, key=lambda wish: (wish.created, wish.uid))
+    owner: dict[IPv4Address, Wish] = {}
+    refused: dict[str, RefusedError] = {}
+    for wish in ordered:
+        for address in pool:
+            if str(address) in wish.held and address not in owner and wish.requested in (None, address):
+                owner[address] = wish
+                break
+    placed = {wish.uid for wish in owner.values()}
+    for wish in ordered:
+        if wish.requested is None or wish.uid in placed:
+            continue
+        if wish.requested not in pool:
+            refused[wish.uid] = RefusedError(
+                f"loadBalancerIP {wish.requested} is not one of this region's addresses {pool[0]} to {pool[-1]}"
+            )
+        elif wish.requested in owner:
+            refused[wish.uid] = RefusedError(
+                f"loadBalancerIP {wish.requested} is taken by Service {owner[wish.requested].path}"
+            )
+        else:
+            owner[wish.requested] = wish
+    placed = {wish.uid for wish in owner.values()}
+    for wish in ordered:
+        if wish.uid in placed or wish.uid in refused:
+            continue
+        free = next((address for address in pool if address not in owner), None)
+        if free is None:
+            refused[wish.uid] = RefusedError(
+                f"all {len(pool)} addresses of this region, {pool[0]} to {pool[-1]}, are taken; "
+                "delete a Service of type LoadBalancer to free one"
+            )
+        else:
+            owner[free] = wish
+    return {wish.uid: address for address, wish in owner.items()}, refused
+
+
+def _requested(text: str | None) -> IPv4Address | None:
+    if not text:
+        return None
+    try:
+        return IPv4Address(text)
+    except ValueError as error:
+        raise RefusedError(f"loadBalancerIP {text!r} is not an IPv4 address") from error
+
+
+def _sources(service: Any) -> tuple[IPv4Network, ...]:
+    annotation = (service.metadata.annotations or {}).get(_RANGES_ANNOTATION, "")
+    texts = service.spec.load_balancer_source_ranges or [each for each in annotation.split(",") if each.strip()]
+    try:
+        ranges = {IPv4Network(text.strip(), strict=False) for text in texts}
+    except ValueError as error:
+        raise RefusedError(f"loadBalancerSourceRanges: {error}; give IPv4 ranges such as 198.51.100.12/32") from error
+    return tuple(sorted(ranges)) or (EVERYWHERE,)

@@ -1,0 +1,142 @@
+"""One machine of a lab: a set of namespaces with `supervisord` as process 1 and programs under it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab import cgroups, machine_init
+from lab.commands import environment, run
+from lab.errors import LabError
+from lab.machine_init import NODE_FOLDER
+from lab.network import NAMESPACES
+from lab.processes import MarkedProcess, end, marked_processes
+from lab.state import LabFolders, write_atomically
+from lab.supervision import Program, Supervisor, render
+
+_START_SECONDS = 30.0
+
+
+class Machine:
+    """A machine of a lab, running or not.
+
+    Args:
+        folders: the folders of its lab.
+        name: its name within the lab.
+        hostname: its host name.
+        namespace: its network namespace; None for the host's own network.
+    """
+
+    def __init__(self, folders: LabFolders, name: str, *, hostname: str, namespace: str | None) -> None:
+        self._folders = folders
+        self.name = name
+        self._hostname = hostname
+        self._namespace = namespace
+        self.folder = folders.machine(name)
+        self.socket = folders.run / f"{name}.sock"
+        self.supervisor = Supervisor(self.socket)
+
+    def init(self) -> MarkedProcess | None:
+        """The machine's process 1, or None if it does not run."""
+        for process in marked_processes(self._folders.name):
+            if process.machine == self.name and process.is_machine_init:
+                return process
+        return None
+
+    def ensure_running(
+        self, programs: Sequence[Program], files: Mapping[str, str] | None = None, *, kubelet: bool = False
+    ) -> None:
+        """Start the machine with these programs and files; one that runs with others is started anew.
+
+        Args:
+            programs: what runs in it, in starting order.
+            files: the programs' configuration, path below the machine's folder to content; readable by root only.
+            kubelet: whether one of them is a kubelet, for which kernel settings are shown as it wants them.
+
+        Raises:
+            LabError: it does not come up; the message has the end of its log.
+        """
+        shared = f"{self._folders.run}/{self.socket.name}"
+        files = files or {}
+        config = render(programs, socket=shared, log_folder=f"{NODE_FOLDER}/log")
+        # With the files' content in it, the file tells whether anything of the machine differs.
+        config += f"; files: {hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()}\n"
+        path = self.folder / "supervisord.conf"
+        same = path.exists() and path.read_text() == config
+        if same and self.init() is not None and self.supervisor.answers():
+            return
+        self.stop(grace=70 if self.init() is not None else 0)
+        (self.folder / "log").mkdir(parents=True, exist_ok=True)
+        self._folders.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, content in files.items():
+            write_atomically(self.folder / name, content, mode=0o600)
+        write_atomically(path, config)
+        self._start(kubelet=kubelet)
+
+    def stop(self, *, grace: float) -> None:
+        """End every process of the machine. With its process 1 the kernel ends all others and drops its mounts.
+
+        Args:
+            grace: seconds that its programs get to end by themselves; 0 for none.
+        """
+        mine = [process for process in marked_processes(self._folders.name) if process.machine == self.name]
+        # SIGTERM makes supervisord stop its programs in order; signalling those as well would make it restart them.
+        inits = [process for process in mine if process.is_machine_init]
+        if grace > 0 and inits:
+            end(inits, grace=grace, name=f"machine {self.name}")
+        end(mine, grace=0, name=f"machine {self.name}")
+        self.socket.unlink(missing_ok=True)
+
+    def run(self, command: Sequence[str | Path], *, stdin: str | None = None, timeout: float = 60) -> str:
+        """Run a command inside the machine and return what it printed.
+
+        Raises:
+            LabError: the machine does not run, or the command fails.
+        """
+        init = self.init()
+        if init is None:
+            raise LabError(f"machine {self.name} of lab {self._folders.name} is not running")
+        enter = ["nsenter", "--target", str(init.pid), "--net", "--mount", "--pid", "--uts"]
+        return run(
+            [*enter, *command], stdin=stdin, env=environment(self._folders.name, self.name), timeout=timeout
+        )
+
+    def log(self, program: str) -> Path:
+        """The log file of one of its programs."""
+        return self.folder / "log" / f"{program}.log"
+
+    def _start(self, *, kubelet: bool) -> None:
+        groups = cgroups.ensure_machine_group(self._folders.name, self.name)
+        settings = {
+            "hostname": self._hostname,
+            "folder": str(self.folder),
+            "shared_run": str(self._folders.run),
+            "cgroups": [str(group) for group in groups],
+            "kubelet": kubelet,
+        }
+        enter = ["nsenter", f"--net={NAMESPACES / self._namespace}"] if self._namespace else []
+        unshare = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"]
+        init = ["--propagation", "slave", sys.executable, "-P", machine_init.__file__, json.dumps(settings)]
+        log = self.folder / "log" / "machine.log"
+        with log.open("ab") as output:
+            outer = subprocess.Popen(
+                [*enter, *unshare, *init],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(self._folders.name, self.name),
+                cwd="/",
+                start_new_session=True,
+            )
+        for group in groups:
+            # Out of the caller's group, with which a session manager may end it.
+            group.write_text(str(outer.pid))
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.supervisor.answers():
+            if outer.poll() is not None or time.monotonic() > deadline:
+                tail = log.read_text(errors="replace")[-600:].strip()
+                raise LabError(f"machine {self.name} of lab {self._folders.name} does not start (log {log}): {tail}")
+            time.sleep(0.05)

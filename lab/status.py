@@ -1,0 +1,152 @@
+"""The health of a lab, component by component."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from lab.cluster import Cluster, dns_reason
+from lab.errors import LabError
+from lab.machine import Machine
+from lab.network import WAN, lab_namespaces
+from lab.plan import LabPlan, RegionPlan
+from lab.state import LabFolders
+
+
+class ComponentStatus(BaseModel):
+    """One component: a program of a machine, a machine, or something that the cluster says of itself.
+
+    Attributes:
+        name: what it is called; for a program, `<machine>/<program>` as `logs` takes it.
+        healthy: whether it works.
+        reason: why not; empty if it does.
+    """
+
+    name: str
+    healthy: bool
+    reason: str = ""
+
+
+class RegionStatus(BaseModel):
+    """One region.
+
+    Attributes:
+        name: name of the region.
+        cluster: name of its cluster.
+        api: its API server as other regions reach it.
+        components: all its components.
+    """
+
+    name: str
+    cluster: str
+    api: str
+    components: list[ComponentStatus]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all of it works."""
+        return all(component.healthy for component in self.components)
+
+
+class LabStatus(BaseModel):
+    """A lab.
+
+    Attributes:
+        name: name of the lab.
+        healthy: whether all of it works.
+        components: what belongs to no region: the WAN, and the forwarders on 127.0.0.1.
+        regions: the regions in order.
+    """
+
+    name: str
+    healthy: bool
+    components: list[ComponentStatus]
+    regions: list[RegionStatus]
+
+
+def collect(plan: LabPlan, machines: Mapping[str, Machine], folders: LabFolders, *, complete: bool) -> LabStatus:
+    """Look at everything of a lab now.
+
+    Args:
+        plan: the lab as it should be.
+        machines: its machines by name.
+        folders: its folders.
+        complete: whether its last `up` came to its end.
+    """
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(_region, plan, region, machines, folders) for region in plan.regions]
+        namespaces = set(lab_namespaces(plan.name))
+        wan = plan.namespace(WAN)
+        components = [
+            _component("wan", None if wan in namespaces else f"network namespace {wan} is missing"),
+            _component("up", None if complete else "the last `up` did not come to its end; run it again"),
+            *_machine("host", machines["host"]),
+        ]
+        regions = [future.result() for future in futures]
+    healthy = all(each.healthy for each in components) and all(each.healthy for each in regions)
+    return LabStatus(name=plan.name, healthy=healthy, components=components, regions=regions)
+
+
+def _region(
+    plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], folders: LabFolders
+) -> RegionStatus:
+    namespaces = set(lab_namespaces(plan.name))
+    components = []
+    for name in (region.router, *(node.machine for node in region.nodes)):
+        if plan.namespace(name) not in namespaces:
+            components.append(_component(name, f"network namespace {plan.namespace(name)} is missing"))
+        components += _machine(name, machines[name])
+    components += _cluster(plan, region, folders.kubeconfig(region.name))
+    return RegionStatus(name=region.name, cluster=region.cluster, api=region.api_url, components=components)
+
+
+def _machine(name: str, machine: Machine) -> list[ComponentStatus]:
+    if machine.init() is None:
+        return [_component(name, "the machine is not running")]
+    try:
+        states = machine.supervisor.states()
+    except LabError as error:
+        return [_component(name, str(error))]
+    found = []
+    for state in states:
+        reason = None
+        if not state.running:
+            reason = f"{state.state.lower()}: {state.description or 'never started'}"
+            last = _last_line(machine.log(state.name))
+            if last and state.state != "STOPPED":
+                reason += f"; last log line: {last}"
+        found.append(_component(f"{name}/{state.name}", reason))
+    return found
+
+
+def _cluster(plan: LabPlan, region: RegionPlan, kubeconfig: Path) -> list[ComponentStatus]:
+    if not kubeconfig.exists():
+        return [_component("API server", "the lab's `up` did not get as far as its kubeconfig")]
+    cluster = Cluster(region.name, kubeconfig)
+    unready = cluster.not_ready_reason()
+    found = [_component("API server", unready)]
+    if unready is not None:
+        return found
+    try:
+        nodes = cluster.node_reasons()
+        dns = cluster.dns_deployment_reason()
+    except LabError as error:
+        return [*found, _component("nodes", str(error))]
+    for node in region.nodes:
+        found.append(_component(f"node {node.name}", nodes.get(node.name, "it has not registered")))
+    return [*found, _component("DNS", dns or dns_reason(plan.namespace(region.control_plane.machine)))]
+
+
+def _component(name: str, reason: str | None) -> ComponentStatus:
+    return ComponentStatus(name=name, healthy=reason is None, reason=reason or "")
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 2000))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:300] if lines else ""
