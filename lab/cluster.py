@@ -145,7 +145,7 @@ def dns_reason(namespace: str) -> str | None:
         namespace: the node's network namespace.
     """
     enter = ["nsenter", f"--net={NAMESPACES / namespace}"]
-    ask = [require_program("busybox"), "nslookup", "-type=a", _DNS_QUESTION, str(DNS_SERVICE_ADDRESS)]
+    ask = [str(require_program("busybox")), "nslookup", "-type=a", _DNS_QUESTION, str(DNS_SERVICE_ADDRESS)]
     try:
         run([*enter, *ask], timeout=5)
     except LabError as error:

@@ -69,7 +69,7 @@ def run(
         env = {**os.environ, "PATH": SEARCH_PATH + ":" + os.environ.get("PATH", "")}
     try:
         done = subprocess.run(
-            words, input=stdin if stdin is not None else "", env=env, timeout=timeout, text=True, capture_output=True
+            words, input=stdin or "", env=env, timeout=timeout, text=True, capture_output=True, check=False
         )
     except FileNotFoundError:
         raise LabError(f"program {words[0]} is not installed (needed for `{shown}`)") from None

@@ -108,15 +108,13 @@ def _iptables() -> tuple[dict[str, ImageFile], dict[str, str]]:
                 links[f"/usr/sbin/{family}-{kind}{action}"] = multi.name
                 if kind == "nft":
                     links[f"/usr/sbin/{family}{action}"] = multi.name
-    nft = require_program("nft").resolve()
-    files["/usr/sbin/nft"] = ImageFile(nft, 0o755)
     extensions = sorted(_extension_folder().glob("*.so"))
     for extension in extensions:
         if extension.is_symlink():
             links[str(extension)] = str(extension.readlink())
         else:
             files[str(extension)] = ImageFile(extension, 0o644)
-    return {**files, **_libraries([*binaries, nft, *extensions])}, links
+    return {**files, **_libraries([*binaries, *extensions])}, links
 
 
 def _extension_folder() -> Path:

@@ -13,8 +13,8 @@ from lab.kubeconfig import entry, merged
 from lab.machine import Machine
 from lab.node_programs import RegionPrograms, host_programs
 from lab.pki import ensure_pki
-from lab.plan import LabPlan, NodePlan, RegionPlan
-from lab.preflight import check_machine
+from lab.plan import LabPlan, RegionPlan
+from lab.preflight import prepare_machine
 from lab.processes import end, marked_processes
 from lab.region_start import RegionStart
 from lab.state import LabFolders, Memory, locked, ports_of_other_labs, write_atomically
@@ -88,11 +88,11 @@ class Lab:
         def say(region: str | None, step: str, *, finished: bool = False) -> None:
             report(Progress(region, step, time.monotonic() - began, finished))
 
-        check_machine()
+        prepare_machine(lambda line: say(None, line))
         with locked(self.name):
             memory = self._remember(regions, nodes, istio_versions)
             plan = LabPlan(self.name, memory.regions, memory.nodes)
-            tools = ensure_tools(memory.istio_versions, lambda line: say(None, line))
+            tools = ensure_tools(memory.istio_versions)
             say(None, "networks")
             network.ensure_wan(plan)
             for region in plan.regions:
@@ -263,7 +263,11 @@ class Lab:
         """The forwarders on 127.0.0.1. A port that another program took meanwhile is replaced by a free one."""
         host = self._machine(plan, HOST_MACHINE)
         running = host.init() is not None and host.supervisor.answers()
-        listening = {state.name.removesuffix("-api") for state in host.supervisor.states() if state.running} if running else set()
+        listening = (
+            {state.name.removesuffix("-api") for state in host.supervisor.states() if state.running}
+            if running
+            else set()
+        )
         taken = ports_of_other_labs(self.name) | set(memory.ports.values())
         for region in plan.regions:
             port = memory.ports.get(region.name)

@@ -100,9 +100,7 @@ class Machine:
         if init is None:
             raise LabError(f"machine {self.name} of lab {self._folders.name} is not running")
         enter = ["nsenter", "--target", str(init.pid), "--net", "--mount", "--pid", "--uts"]
-        return run(
-            [*enter, *command], stdin=stdin, env=environment(self._folders.name, self.name), timeout=timeout
-        )
+        return run([*enter, *command], stdin=stdin, env=environment(self._folders.name, self.name), timeout=timeout)
 
     def log(self, program: str) -> Path:
         """The log file of one of its programs."""

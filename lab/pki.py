@@ -44,9 +44,7 @@ def ensure_pki(folder: Path, region: RegionPlan) -> None:
     authority.ensure("load-balancer", "spanmesh:load-balancer", usages=_CLIENT)
     for node in region.nodes:
         authority.ensure(node.name, f"system:node:{node.name}", group="system:nodes", usages=_CLIENT)
-        authority.ensure(
-            f"{node.name}-serving", node.name, usages=_SERVER, names=[node.name], addresses=[node.address]
-        )
+        authority.ensure(f"{node.name}-serving", node.name, usages=_SERVER, names=[node.name], addresses=[node.address])
 
 
 class _Authority:
@@ -91,9 +89,7 @@ class _Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         alternatives = [*map(x509.DNSName, names), *map(x509.IPAddress, addresses)]
         if alternatives:
@@ -133,9 +129,7 @@ def _ensure_service_account_key(folder: Path) -> None:
         return
     key = ec.generate_private_key(ec.SECP256R1())
     _write_key(folder, "service-account", key)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     write_atomically(folder / "service-account.pub", public.decode())
 
 
@@ -145,7 +139,5 @@ def _write(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate
 
 
 def _write_key(folder: Path, name: str, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_atomically(folder / f"{name}.key", pem.decode(), mode=0o600)

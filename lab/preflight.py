@@ -10,46 +10,40 @@ from pathlib import Path
 from lab import cgroups
 from lab.commands import find_program, run
 from lab.errors import LabError
-from lab.node_programs import cni_folder
-from lab.state import cache_root, state_root
+from lab.state import state_root
+from toolchain import ToolError, cache_root, ensure_packages
 
-# Program to the package that holds it on Debian and Ubuntu.
-SYSTEM_PACKAGES = {
-    "etcd": "etcd-server",
-    "containerd": "containerd",
-    "runc": "runc",
-    "iptables": "iptables",
-    "nft": "nftables",
-    "conntrack": "conntrack",
-    "socat": "socat",
-    "busybox": "busybox-static",
-    "ip": "iproute2",
-    "nsenter": "util-linux",
-    "unshare": "util-linux",
-    "mount": "mount",
-    "sysctl": "procps",
-    "ldd": "libc-bin",
-}
-_CNI_PACKAGE = "containernetworking-plugins"
 _MIN_MEMORY = 6 * 1024**3
 _MIN_DISK = 8 * 1024**3
 _PROBE_NAMESPACE = "spanmesh-preflight"
 
 
 def check_machine() -> None:
-    """Check that a lab can run here.
+    """Check that a lab can run here. Packages of the distribution that are still to be installed are no obstacle.
 
     Raises:
         LabError: it cannot; the message lists all that is missing, with the cure.
     """
-    missing = missing_requirements()
-    if missing:
-        listed = "\n".join(f"  - {each}" for each in missing)
-        raise LabError(
-            f"This machine cannot run the lab:\n{listed}\n"
-            "The mesh itself does not need the lab: name real clusters by their kubeconfig in stacks/Pulumi.<stack>.yaml, "
-            "and everything but `spanmesh lab` and `spanmesh demo` works from here."
-        )
+    _refuse_if(missing_requirements())
+
+
+def prepare_machine(note: Callable[[str], None]) -> None:
+    """Check that a lab can run here, installing the packages of the distribution that it needs.
+
+    Args:
+        note: told what is going to be installed.
+
+    Raises:
+        LabError: it cannot, or a package cannot be installed.
+    """
+    check_machine()
+    try:
+        installed = ensure_packages(note)
+    except ToolError as error:
+        raise LabError(str(error)) from error
+    if installed:
+        # Some checks need those programs.
+        check_machine()
 
 
 def missing_requirements() -> list[str]:
@@ -59,25 +53,17 @@ def missing_requirements() -> list[str]:
     if os.geteuid() != 0:
         # Without root the other checks cannot be made.
         return ["root: network namespaces and containers need it; run again as root, for example with sudo"]
-    return [*_programs(), *_resources(), *_folders(), *(_kernel() if find_program("ip") else [])]
+    return [*_resources(), *_folders(), *_kernel()]
 
 
-def missing_packages() -> list[str]:
-    """Debian and Ubuntu packages that would bring the programs that are missing."""
-    packages = {package for program, package in SYSTEM_PACKAGES.items() if find_program(program) is None}
-    if cni_folder() is None:
-        packages.add(_CNI_PACKAGE)
-    return sorted(packages)
-
-
-def _programs() -> list[str]:
-    packages = missing_packages()
-    if not packages:
-        return []
-    programs = [program for program in SYSTEM_PACKAGES if find_program(program) is None]
-    if cni_folder() is None:
-        programs.append("CNI plug-ins")
-    return [f"programs {', '.join(programs)}: on Debian or Ubuntu `apt-get install {' '.join(packages)}`"]
+def _refuse_if(missing: list[str]) -> None:
+    if missing:
+        listed = "\n".join(f"  - {each}" for each in missing)
+        raise LabError(
+            f"This machine cannot run the lab:\n{listed}\n"
+            "The mesh itself does not need the lab: name real clusters by their kubeconfig in "
+            "stacks/Pulumi.<stack>.yaml, and everything but `spanmesh lab` and `spanmesh demo` works from here."
+        )
 
 
 def _resources() -> list[str]:
@@ -101,8 +87,8 @@ def _folders() -> list[str]:
     return [
         f"{variable} must not lie in {hidden}: the lab's machines cannot see it there"
         for variable, folder in (("SPANMESH_STATE", state_root()), ("SPANMESH_CACHE", cache_root()))
-        for hidden in (Path("/run"), Path("/var/run"), Path("/var/log"))
-        if folder.resolve().is_relative_to(hidden.resolve()) and hidden != Path("/var/run")
+        for hidden in (Path("/run"), Path("/var/log"))
+        if folder.resolve().is_relative_to(hidden)
     ]
 
 
@@ -116,11 +102,13 @@ def _kernel() -> list[str]:
         reason = _failure(_try_cgroup)
         if reason:
             missing.append(f"writable cgroups: {reason}")
-    for what, attempt in (
+    attempts = [
         ("mount and PID namespaces", _try_unshare),
-        ("network namespaces with bridge, veth, iptables NAT", _try_network),
         (f"overlay file system below {state_root()}", _try_overlay),
-    ):
+    ]
+    if find_program("ip") and find_program("iptables-restore"):
+        attempts.append(("network namespaces with bridge, veth, iptables NAT", _try_network))
+    for what, attempt in attempts:
         reason = _failure(attempt)
         if reason:
             missing.append(f"{what}: {reason}")

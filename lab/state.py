@@ -21,13 +21,6 @@ def state_root() -> Path:
     return Path(os.environ.get("SPANMESH_STATE") or "/var/lib/spanmesh").absolute()
 
 
-def cache_root() -> Path:
-    """Folder with everything that can be made again: $SPANMESH_CACHE, by default ~/.cache/spanmesh."""
-    if named := os.environ.get("SPANMESH_CACHE"):
-        return Path(named).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "spanmesh"
-
-
 class Memory(BaseModel):
     """What a lab remembers between commands.
 

@@ -88,9 +88,7 @@ def collect(plan: LabPlan, machines: Mapping[str, Machine], folders: LabFolders,
     return LabStatus(name=plan.name, healthy=healthy, components=components, regions=regions)
 
 
-def _region(
-    plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], folders: LabFolders
-) -> RegionStatus:
+def _region(plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], folders: LabFolders) -> RegionStatus:
     namespaces = set(lab_namespaces(plan.name))
     components = []
     for name in (region.router, *(node.machine for node in region.nodes)):

@@ -1,13 +1,15 @@
 """The programs that a lab takes from the toolchain, and the images made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import image_recipes
 from lab.errors import LabError
 from lab.images import Archive, ensure_archive
-from lab.state import cache_root
+from toolchain import Toolchain, ToolError, cache_root
+
+_ISTIO_PARTS = ("pilot-discovery", "pilot-agent", "envoy", "istio-bootstrap")
 
 
 @dataclass(frozen=True)
@@ -20,35 +22,29 @@ class LabTools:
     istio: dict[str, dict[str, Path]]
 
 
-ISTIO_PARTS = ("pilot-discovery", "pilot-agent", "envoy", "istio-bootstrap")
-
-
 def tool_names(istio_versions: Sequence[str]) -> list[str]:
-    """What a lab takes from the toolchain, the first needed first."""
-    return ["kubernetes", "coredns", *(f"{part}@{version}" for version in istio_versions for part in ISTIO_PARTS)]
+    """Names, as the toolchain knows them, of all tools of a lab with these versions of Istio."""
+    return ["kubernetes", "coredns", *(f"{part}@{version}" for version in istio_versions for part in _ISTIO_PARTS)]
 
 
-def ensure_tools(istio_versions: Sequence[str], report: Callable[[str], None]) -> LabTools:
-    """Find, install or build the programs of a lab.
+def ensure_tools(istio_versions: Sequence[str]) -> LabTools:
+    """Find, install or build the programs of a lab; the toolchain shows its own progress.
 
     Args:
         istio_versions: versions of Istio whose images the nodes shall hold.
-        report: gets a line for each step.
 
     Raises:
         LabError: one of them cannot be had.
     """
-    from toolchain import Toolchain, ToolError
-
     try:
-        found = Toolchain().ensure(tool_names(istio_versions), report=report)
+        found = Toolchain().ensure(tool_names(istio_versions))
     except ToolError as error:
         raise LabError(str(error)) from error
     return LabTools(
         kubernetes=found["kubernetes"].path,
         coredns=found["coredns"].path,
         coredns_version=found["coredns"].version,
-        istio={version: {part: found[f"{part}@{version}"].path for part in ISTIO_PARTS} for version in istio_versions},
+        istio={version: {part: found[f"{part}@{version}"].path for part in _ISTIO_PARTS} for version in istio_versions},
     )
 
 

@@ -1,6 +1,6 @@
 """What a Service of type LoadBalancer asks for, and which address it gets. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -113,37 +113,40 @@ def allocate(
     owner: dict[IPv4Address, Wish] = {}
     refused: dict[str, RefusedError] = {}
     for wish in ordered:
-        for address in pool:
-            if str(address) in wish.held and address not in owner and wish.requested in (None, address):
-                owner[address] = wish
-                break
-    placed = {wish.uid for wish in owner.values()}
-    for wish in ordered:
-        if wish.requested is None or wish.uid in placed:
-            continue
-        if wish.requested not in pool:
-            refused[wish.uid] = RefusedError(
-                f"loadBalancerIP {wish.requested} is not one of this region's addresses {pool[0]} to {pool[-1]}"
-            )
-        elif wish.requested in owner:
-            refused[wish.uid] = RefusedError(
-                f"loadBalancerIP {wish.requested} is taken by Service {owner[wish.requested].path}"
-            )
-        else:
-            owner[wish.requested] = wish
-    placed = {wish.uid for wish in owner.values()}
-    for wish in ordered:
-        if wish.uid in placed or wish.uid in refused:
-            continue
+        kept = next((each for each in pool if str(each) in wish.held and each not in owner), None)
+        if kept is not None and wish.requested in (None, kept):
+            owner[kept] = wish
+    keepers = {wish.uid for wish in owner.values()}
+    rest = [wish for wish in ordered if wish.uid not in keepers]
+    # Those that name an address come before those that take any.
+    for wish in sorted(rest, key=lambda wish: wish.requested is None):
+        try:
+            owner[_choose(wish, pool, owner)] = wish
+        except RefusedError as error:
+            refused[wish.uid] = error
+    return {wish.uid: address for address, wish in owner.items()}, refused
+
+
+def _choose(wish: Wish, pool: Sequence[IPv4Address], owner: Mapping[IPv4Address, Wish]) -> IPv4Address:
+    """The address that a Service without one gets.
+
+    Raises:
+        RefusedError: there is none for it.
+    """
+    span = f"{pool[0]} to {pool[-1]}"
+    if wish.requested is None:
         free = next((address for address in pool if address not in owner), None)
         if free is None:
-            refused[wish.uid] = RefusedError(
-                f"all {len(pool)} addresses of this region, {pool[0]} to {pool[-1]}, are taken; "
+            raise RefusedError(
+                f"all {len(pool)} addresses of this region, {span}, are taken; "
                 "delete a Service of type LoadBalancer to free one"
             )
-        else:
-            owner[free] = wish
-    return {wish.uid: address for address, wish in owner.items()}, refused
+        return free
+    if wish.requested not in pool:
+        raise RefusedError(f"loadBalancerIP {wish.requested} is not one of this region's addresses {span}")
+    if wish.requested in owner:
+        raise RefusedError(f"loadBalancerIP {wish.requested} is taken by Service {owner[wish.requested].path}")
+    return wish.requested
 
 
 def _requested(text: str | None) -> IPv4Address | None:
