@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.console import Console
 from rich.table import Column, Table
 
 from cli.console import fail, out, step
@@ -49,7 +50,7 @@ def list_tools(output: Output = "text") -> None:
             row["neededBy"],
             row["path"] or "-",
         )
-    out.print(table)
+    Console(width=None if out.is_terminal else 200).print(table)
     for row in rows:
         if row["note"] and row["origin"] != "path":
             out.print(f"{row['name']}: not used from PATH: {row['note']}", markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,9 +85,9 @@ class ToolCache:
             make: returns version, origin, and a text that says where it is from.
         """
         self.staging.mkdir(parents=True, exist_ok=True)
-        folder = self.staging / f"{tool}-{key}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        # A name of its own each time: a compiler that outlived its interrupted run cannot write into it.
+        folder = Path(tempfile.mkdtemp(prefix=f"{tool}-", dir=self.staging))
+        folder.chmod(0o755)
         try:
             version, origin, source = make(folder)
             if not (folder / name).exists():
@@ -118,6 +119,7 @@ class ToolCache:
             except BlockingIOError:
                 on_wait(f"another spanmesh is installing tools into {self.root}; waiting for it")
                 fcntl.flock(handle, fcntl.LOCK_EX)
+            shutil.rmtree(self.staging, ignore_errors=True)
             yield
 
     def disk_full(self, doing: str, gigabytes: float) -> ToolError:

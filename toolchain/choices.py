@@ -17,7 +17,7 @@ class Choices:
         """What was named so far."""
         try:
             return {name: Path(path) for name, path in json.loads(self._record.read_text()).items()}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as cause:
             raise ToolError(f"{self._record} cannot be read ({cause}); remove it and name the paths again") from cause

@@ -46,8 +46,8 @@ def ensure_packages(note: Callable[[str], None], catalogue: Catalogue | None = N
     if shutil.which("apt-get", path=SYSTEM_PATH) is None:
         programs = ", ".join(entry.provides[0] for entry in missing_packages(catalogue))
         raise ToolError(
-            f"the lab needs {programs}, and this is not Debian or Ubuntu: install them with this distribution's package "
-            f"manager (on Debian they come in the packages {' '.join(missing)}), then run this again"
+            f"the lab needs {programs}, and this is not Debian or Ubuntu: install them with its package manager "
+            f"(on Debian they come in the packages {' '.join(missing)}), then run this again"
         )
     if os.geteuid() != 0:
         raise ToolError(f"system packages are missing: run `sudo apt-get install {' '.join(missing)}`, then this again")

@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from toolchain.cache import Origin, Tool, ToolCache, cache_root, is_disk_full
-from toolchain.catalogue import Catalogue, FromGo, ToolSpec, read_catalogue
+from toolchain.catalogue import GO_MODULES, Catalogue, FromGo, ToolSpec, read_catalogue
 from toolchain.choices import Choices
 from toolchain.downloads import DownloadError
 from toolchain.errors import ToolError
 from toolchain.found import named_by_user, on_path, variable
 from toolchain.golang import GoBuilds
-from toolchain.hosts import Hosts
+from toolchain.hosts import PROBE_SECONDS, Hosts
 from toolchain.report import Report, Step, default_report
 from toolchain.ways import Builds, Releases
 
@@ -27,14 +27,22 @@ class Toolchain:
     Args:
         catalogue: the list of tools; default is ``tools.yaml``.
         root: cache folder; default is ``$SPANMESH_CACHE``, or ``spanmesh`` in the user's cache folder.
+        modules: folder of the Go modules that the list names; default is ``toolchain/go``.
+        probe_seconds: how long the one probe of all download hosts may take.
     """
 
-    def __init__(self, catalogue: Catalogue | None = None, root: Path | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue | None = None,
+        root: Path | None = None,
+        modules: Path = GO_MODULES,
+        probe_seconds: float = PROBE_SECONDS,
+    ) -> None:
         self.catalogue = catalogue or read_catalogue()
         self.cache = ToolCache(root or cache_root())
         self.choices = Choices(self.cache.tools / "paths.json")
-        self._hosts = Hosts(self.cache.root / "hosts.json")
-        self._go = GoBuilds(self.cache, self.catalogue)
+        self._hosts = Hosts(self.cache.root / "hosts.json", probe_seconds)
+        self._go = GoBuilds(self.cache, self.catalogue, modules)
         self._builds = Builds(self.cache, self._go)
         self._releases = Releases(self.cache, self._hosts, self._pulumi)
 
