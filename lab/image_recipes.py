@@ -30,8 +30,10 @@ def pause() -> Image:
 
 
 def sample() -> Image:
-    """A small image for test workloads: busybox with its shell, httpd, wget and nc; serves nothing by itself."""
+    """A small image for test workloads: busybox with its shell and httpd, and curl; serves nothing by itself."""
     files, links = _busybox()
+    # Not busybox's wget: built statically, it dies when glibc looks up a name by the search list.
+    files |= _executable("/usr/bin/curl", require_program("curl").resolve())
     folders = {"/tmp": 0o1777, "/www": 0o755}  # noqa: S108 - a folder in the image
     return Image(SAMPLE_IMAGE, {**files, **_ACCOUNTS}, ["/bin/sh"], links, folders)
 
@@ -114,7 +116,7 @@ def _iptables() -> tuple[dict[str, ImageFile], dict[str, str]]:
             links[str(extension)] = str(extension.readlink())
         else:
             files[str(extension)] = ImageFile(extension, 0o644)
-    return {**files, **_libraries([*binaries, *extensions])}, links
+    return {**files, **_libraries(binaries, extensions)}, links
 
 
 def _extension_folder() -> Path:
@@ -130,13 +132,20 @@ def _certificates() -> dict[str, ImageFile]:
     return {str(_CERTIFICATES): ImageFile(_CERTIFICATES.resolve())}
 
 
-def _libraries(binaries: Sequence[Path]) -> dict[str, ImageFile]:
-    """The shared libraries that binaries need, under the paths where their loader looks for them."""
-    dynamic = [binary for binary in binaries if _is_dynamic(binary)]
-    if not dynamic:
-        return {}
-    found = re.findall(r"(/\S+) \(0x", run(["ldd", *dynamic]))
-    return {path: ImageFile(Path(path).resolve(), 0o755) for path in sorted(set(found))}
+def _libraries(binaries: Sequence[Path], plugins: Sequence[Path] = ()) -> dict[str, ImageFile]:
+    """The shared libraries that binaries need, under the paths where their loader looks for them.
+
+    Args:
+        binaries: programs, static ones among them.
+        plugins: libraries that the programs load by themselves, whose own needs count as well.
+    """
+    found: set[str] = set()
+    for binary in filter(_is_dynamic, binaries):
+        # What `ldd` does, but for all plug-ins in one go: the loader lists, and the program itself never runs.
+        preload = ":".join(map(str, plugins))
+        listed = run([binary], env={"LD_TRACE_LOADED_OBJECTS": "1", "LD_PRELOAD": preload})
+        found.update(re.findall(r"(/\S+) \(0x", listed))
+    return {path: ImageFile(Path(path).resolve(), 0o755) for path in sorted(found - set(map(str, plugins)))}
 
 
 def _is_dynamic(binary: Path) -> bool:

@@ -17,7 +17,7 @@ from lab.plan import LabPlan, RegionPlan
 from lab.preflight import prepare_machine
 from lab.processes import end, marked_processes
 from lab.region_start import RegionStart
-from lab.state import LabFolders, Memory, locked, ports_of_other_labs, write_atomically
+from lab.state import LabFolders, Memory, known_labs, locked, ports_of_other_labs, write_atomically
 from lab.status import LabStatus, collect
 from lab.tools import ensure_tools, system_archives, workload_archives
 
@@ -287,6 +287,11 @@ class Lab:
             write_atomically(self._folders.kubeconfig(region.name), merged([each]), mode=0o600)
             entries.append(each)
         write_atomically(self._folders.kubeconfig("all"), merged(entries), mode=0o600)
+
+
+def lab_names() -> list[str]:
+    """Names of all labs of which anything is on this machine, also of those that were left half up or half down."""
+    return sorted({*known_labs(), *network.labs_with_namespaces(), *(each.lab for each in marked_processes())})
 
 
 def machine_names(plan: LabPlan) -> list[str]:

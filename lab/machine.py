@@ -18,6 +18,7 @@ from lab.state import LabFolders, write_atomically
 from lab.supervision import Program, Supervisor, render
 
 _START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
 
 
 class Machine:
@@ -68,7 +69,7 @@ class Machine:
         same = path.exists() and path.read_text() == config
         if same and self.init() is not None and self.supervisor.answers():
             return
-        self.stop(grace=70 if self.init() is not None else 0)
+        self.stop(grace=_STOP_SECONDS if self.init() is not None else 0)
         (self.folder / "log").mkdir(parents=True, exist_ok=True)
         self._folders.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, content in files.items():

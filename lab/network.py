@@ -36,6 +36,14 @@ def lab_namespaces(lab: str) -> list[str]:
     return sorted(path.name for path in NAMESPACES.iterdir() if path.name.startswith(prefix))
 
 
+def labs_with_namespaces() -> set[str]:
+    """Names of the labs that have network namespaces now."""
+    if not NAMESPACES.is_dir():
+        return set()
+    parts = [path.name.split("-") for path in NAMESPACES.iterdir()]
+    return {part[1] for part in parts if len(part) > 2 and namespace_prefix(part[1]) == f"{part[0]}-{part[1]}-"}
+
+
 def delete_namespaces(lab: str) -> None:
     """Delete every network namespace of one lab; the links in them go with them.
 

@@ -15,7 +15,7 @@ from toolchain import ToolError, cache_root, ensure_packages
 
 _MIN_MEMORY = 6 * 1024**3
 _MIN_DISK = 8 * 1024**3
-_PROBE_NAMESPACE = "spanmesh-preflight"
+_PROBE_NAMESPACE = "preflight-spanmesh"
 
 
 def check_machine() -> None:
@@ -153,7 +153,7 @@ def _try_network() -> None:
 
 def _try_overlay() -> None:
     base = next(parent for parent in (state_root(), *state_root().parents) if parent.exists())
-    with tempfile.TemporaryDirectory(dir=base, prefix=".spanmesh-preflight-") as folder:
+    with tempfile.TemporaryDirectory(dir=base, prefix=".preflight-spanmesh-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             (Path(folder) / name).mkdir()
         options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
