@@ -54,6 +54,7 @@ class Cluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Cluster", name, None, opts)
         cluster, trust = args.cluster, args.mesh.trust
+        istio = istio_of(args.mesh, cluster)
         self.namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={"topology.istio.io/network": cluster.network}),
@@ -77,23 +78,26 @@ class Cluster(pulumi.ComponentResource):
                 network=cluster.network,
                 mesh_id=args.mesh.id,
                 trust_domain=args.mesh.trust_domain,
-                istio=istio_of(args.mesh, cluster),
+                istio=istio,
                 namespace=NAMESPACE,
                 on_error=args.on_error,
             ),
             # istiod without cacerts would make a root of its own.
             pulumi.ResourceOptions(parent=self, depends_on=[self.intermediate]),
         )
+        pull_policy = istio.values.get("global", {}).get("imagePullPolicy", "IfNotPresent")
         after_istiod = pulumi.ResourceOptions(parent=self, depends_on=[self.control_plane])
         self.east_west = EastWestGateway(
             f"{name}-east-west",
-            EastWestGatewayArgs(network=cluster.network, namespace=NAMESPACE, gateway=cluster.east_west),
+            EastWestGatewayArgs(
+                network=cluster.network, namespace=NAMESPACE, gateway=cluster.east_west, image_pull_policy=pull_policy
+            ),
             after_istiod,
         )
         self.ingress = (
             IngressGateway(
                 f"{name}-ingress",
-                IngressGatewayArgs(namespace=NAMESPACE, ingress=cluster.ingress),
+                IngressGatewayArgs(namespace=NAMESPACE, ingress=cluster.ingress, image_pull_policy=pull_policy),
                 after_istiod,
             )
             if cluster.ingress

@@ -19,11 +19,13 @@ class EastWestGatewayArgs:
         network: Istio's network that it leads into.
         namespace: namespace of istiod.
         gateway: what the user declared.
+        image_pull_policy: of the proxy.
     """
 
     network: str
     namespace: str
     gateway: Gateway
+    image_pull_policy: str = "IfNotPresent"
 
 
 class EastWestGateway(pulumi.ComponentResource):
@@ -50,6 +52,7 @@ class EastWestGateway(pulumi.ComponentResource):
                 istio_label="eastwestgateway",
                 ports={"tls": PORT},
                 gateway=args.gateway,
+                image_pull_policy=args.image_pull_policy,
                 # istiod finds a network's gateway by this label of its Service.
                 labels={"topology.istio.io/network": args.network},
                 env={"ISTIO_META_REQUESTED_NETWORK_VIEW": args.network},

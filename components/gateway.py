@@ -26,6 +26,8 @@ class GatewayWorkloadArgs:
         istio_label: value of the label ``istio`` that a Gateway selects.
         ports: name to port, besides 15021.
         gateway: what the user declared.
+        image_pull_policy: of the proxy; said explicitly, because Kubernetes takes the image `auto` for one to pull
+            always.
         labels: further labels of pods and Service.
         env: further environment of the proxy.
     """
@@ -35,6 +37,7 @@ class GatewayWorkloadArgs:
     istio_label: str
     ports: dict[str, int]
     gateway: Gateway
+    image_pull_policy: str
     labels: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
@@ -61,7 +64,7 @@ class GatewayWorkload(pulumi.ComponentResource):
         meta = k8s.meta.v1.ObjectMetaArgs(name=args.workload, namespace=args.namespace, labels=labels)
         child = pulumi.ResourceOptions(parent=self)
         account = k8s.core.v1.ServiceAccount(f"{name}-account", metadata=meta, opts=child)
-        deployment = k8s.apps.v1.Deployment(
+        k8s.apps.v1.Deployment(
             f"{name}-deployment",
             metadata=meta,
             # No replicas here: they are the autoscaler's.
@@ -129,8 +132,8 @@ class GatewayWorkload(pulumi.ComponentResource):
                     for port, number in {"status-port": STATUS_PORT, **args.ports}.items()
                 ],
             ),
-            # The cloud's health check wants pods: they come first.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+            # Beside the pods, not after them: a gateway's proxy is not ready before a Service selects it.
+            opts=child,
         )
         self.addresses = service.status.apply(load_balancer_addresses)
         self.register_outputs({"addresses": self.addresses})
@@ -148,6 +151,7 @@ def _pod(args: GatewayWorkloadArgs) -> k8s.core.v1.PodSpecArgs:
             k8s.core.v1.ContainerArgs(
                 name="istio-proxy",
                 image="auto",
+                image_pull_policy=args.image_pull_policy,
                 env=env or None,
                 ports=[k8s.core.v1.ContainerPortArgs(name="http-envoy-prom", container_port=15090, protocol="TCP")],
                 resources=k8s.core.v1.ResourceRequirementsArgs(

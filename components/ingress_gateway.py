@@ -18,10 +18,12 @@ class IngressGatewayArgs:
     Attributes:
         namespace: namespace of the gateway.
         ingress: what the user declared.
+        image_pull_policy: of the proxy.
     """
 
     namespace: str
     ingress: Ingress
+    image_pull_policy: str = "IfNotPresent"
 
 
 class IngressGateway(pulumi.ComponentResource):
@@ -44,6 +46,7 @@ class IngressGateway(pulumi.ComponentResource):
                 istio_label="ingressgateway",
                 ports={f"port-{port}": port for port in args.ingress.ports},
                 gateway=args.ingress,
+                image_pull_policy=args.image_pull_policy,
             ),
             child,
         )

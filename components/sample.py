@@ -22,7 +22,7 @@ class SampleArgs:
     Attributes:
         cluster: Istio's cluster name; every answer names it.
         version: version that this cluster serves, for example v1.
-        image: image with busybox's sh, httpd and wget.
+        image: image with sh, curl and busybox's httpd.
         namespace: namespace to make, with injection.
         ready: what has to stand first: the cluster's istiod.
     """

@@ -14,6 +14,7 @@ from kubernetes.stream import stream
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.pod_log import pod_log
 
 CLIENT_SELECTOR = "app=sleep"
 URL = "http://helloworld.{namespace}:5000/hello"
@@ -134,7 +135,7 @@ def _send(access: ClusterAccess, pod: Any, probe: str, requests: int) -> str:
     url = URL.format(namespace=pod.metadata.namespace)
     script = (
         f"i=0; while [ $i -lt {requests} ]; do i=$((i+1)); "
-        f'echo "$i $(busybox wget -q -T {REQUEST_SECONDS} -O - "{url}?probe={probe}-$i" 2>&1)"; done'
+        f'echo "$i $(curl -sS -f -m {REQUEST_SECONDS} "{url}?probe={probe}-$i" 2>&1)"; done'
     )
     # stream() replaces the client's request function: it gets a client of its own.
     core = client.CoreV1Api(api_client(access))
@@ -144,7 +145,7 @@ def _send(access: ClusterAccess, pod: Any, probe: str, requests: int) -> str:
             pod.metadata.name,
             pod.metadata.namespace,
             container=pod.metadata.labels["app"],
-            command=["busybox", "sh", "-c", script],
+            command=["sh", "-c", script],
             stdout=True,
             stderr=True,
             stdin=False,
@@ -158,13 +159,7 @@ def _hops(core: client.CoreV1Api, pod: Any, probe: str, requests: int) -> dict[s
     """Probe to upstream address, from the access log of the client's proxy, which is written with some delay."""
     deadline = time.monotonic() + LOG_FLUSH_SECONDS
     while True:
-        log = core.read_namespaced_pod_log(
-            pod.metadata.name,
-            pod.metadata.namespace,
-            container="istio-proxy",
-            since_seconds=requests * REQUEST_SECONDS + LOG_FLUSH_SECONDS,
-            _request_timeout=TIMEOUT,
-        )
+        log = pod_log(core, pod, "istio-proxy", since_seconds=requests * REQUEST_SECONDS + LOG_FLUSH_SECONDS)
         found = {m["probe"]: m["host"] for m in LOGGED.finditer(log) if m["probe"].startswith(probe)}
         if len(found) >= requests or time.monotonic() > deadline:
             return found

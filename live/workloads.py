@@ -7,6 +7,7 @@ from kubernetes.client.exceptions import ApiException
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.pod_log import pod_log
 
 LOG_LINES = 3
 
@@ -50,17 +51,10 @@ def _pod(core: client.CoreV1Api, pod: Any) -> list[str]:
 
 def _last_log_lines(core: client.CoreV1Api, pod: Any, status: Any) -> list[str]:
     try:
-        text = core.read_namespaced_pod_log(
-            pod.metadata.name,
-            pod.metadata.namespace,
-            container=status.name,
-            previous=status.state.running is None,
-            tail_lines=LOG_LINES,
-            _request_timeout=TIMEOUT,
-        )
+        text = pod_log(core, pod, status.name, previous=status.state.running is None, tail_lines=LOG_LINES)
     except ApiException:
         return []
-    return str(text).strip().splitlines()
+    return text.strip().splitlines()
 
 
 def _warnings(core: client.CoreV1Api, pod: Any) -> list[Any]:

@@ -136,5 +136,5 @@ class Mesh(Declared):
 class Sample(Declared):
     """The example workload: helloworld (one version a cluster) and a client in every cluster."""
 
-    image: str = Field(description="Image with busybox's sh, httpd and wget.")
+    image: str = Field(description="Image with sh, curl and busybox's httpd.")
     namespace: str = Field("sample", pattern=DNS_LABEL, description="Namespace in every cluster.")
