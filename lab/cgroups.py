@@ -52,6 +52,19 @@ def ensure_machine_group(lab: str, machine: str) -> list[Path]:
         ) from error
 
 
+def delete_machine_group(lab: str, machine: str) -> None:
+    """Delete the groups of one machine that is not running; a kubelet is held up by groups of pods long gone.
+
+    Raises:
+        LabError: a group still holds processes.
+    """
+    deadline = time.monotonic() + _REMOVAL_SECONDS
+    for hierarchy in _hierarchies():
+        top = hierarchy / _TOP / lab / machine
+        if top.exists():
+            _delete_tree(top, deadline)
+
+
 def delete_lab_groups(lab: str) -> None:
     """Delete every group of one lab; a group empties a moment after its last process ended, so this waits for it.
 

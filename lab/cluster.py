@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,15 @@ class Cluster:
         except LabError as error:
             return str(error)
         return None
+
+    def heartbeats(self) -> dict[str, datetime]:
+        """When the kubelet of each node last said that it is alive.
+
+        Raises:
+            LabError: the API server does not answer.
+        """
+        leases = self._get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")["items"]
+        return {each["metadata"]["name"]: datetime.fromisoformat(each["spec"]["renewTime"]) for each in leases}
 
     def node_reasons(self) -> dict[str, str | None]:
         """Name of each node that registered, and why it is not Ready, or None if it is.

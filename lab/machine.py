@@ -108,6 +108,7 @@ class Machine:
         return self.folder / "log" / f"{program}.log"
 
     def _start(self, *, kubelet: bool) -> None:
+        cgroups.delete_machine_group(self._folders.name, self.name)
         groups = cgroups.ensure_machine_group(self._folders.name, self.name)
         settings = {
             "hostname": self._hostname,

@@ -227,7 +227,6 @@ class RegionPrograms:
                 # Images cannot be pulled again, so they must never be collected.
                 "imageGCHighThresholdPercent": 100,
                 "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-                "localStorageCapacityIsolation": False,
                 "oomScoreAdj": 0,
                 "shutdownGracePeriod": "0s",
             },

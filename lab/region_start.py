@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab.cluster import Cluster, dns_reason, wait_until
@@ -89,14 +90,19 @@ class RegionStart:
 
     def _nodes_reason(self, cluster: Cluster) -> str | None:
         try:
-            reasons = cluster.node_reasons()
+            reasons, heartbeats = cluster.node_reasons(), cluster.heartbeats()
+            for node, machine in self.nodes.items():
+                if node.name not in reasons:
+                    return f"{node.name} has not registered; see the log of {node.machine}/kubelet"
+                if reasons[node.name] is not None:
+                    return f"{node.name}: {reasons[node.name]}"
+                # What the cluster says of a node may be of before it was started anew.
+                kubelet = next(each for each in machine.supervisor.states() if each.name == "kubelet")
+                started = datetime.now(UTC) - timedelta(seconds=kubelet.seconds_running)
+                if not kubelet.running or node.name not in heartbeats or heartbeats[node.name] < started:
+                    return f"{node.name}: its kubelet has not reported yet; see the log of {node.machine}/kubelet"
         except LabError as error:
             return str(error)
-        for node in self.nodes:
-            if node.name not in reasons:
-                return f"{node.name} has not registered; see the log of {node.machine}/kubelet"
-            if reasons[node.name] is not None:
-                return f"{node.name}: {reasons[node.name]}"
         return None
 
     def _import(self, machine: Machine, archives: Sequence[Archive]) -> None:
