@@ -16,7 +16,7 @@ from lab import Lab
 from lab.preflight import check_machine
 from lab.tools import tool_names
 from live.traffic import Row, traffic_matrix
-from toolchain import Toolchain
+from toolchain import Origin, Toolchain
 from topology import Mesh, links
 
 STACK = "lab"
@@ -25,7 +25,9 @@ PROOF_SECONDS = 90
 
 def demo(
     requests: Annotated[int, typer.Option(min=1, help="Requests from each cluster.")] = 40,
-    origin: Annotated[str | None, typer.Option("--from", help="Take tools only from: build, release or path.")] = None,
+    origin: Annotated[
+        Origin | None, typer.Option("--from", help="Take tools only from: build, release or path.")
+    ] = None,
 ) -> None:
     """Set everything up, bring up two regions, mesh them with `pulumi up`, and send requests both ways."""
     started = time.monotonic()
@@ -99,4 +101,5 @@ One mesh, two networks, {seconds:.0f} s. What to try next:
   ./spanmesh lab status                          every program of the lab
   pulumi destroy --stack {STACK}; ./spanmesh lab down   remove the mesh, then the lab""",
         highlight=False,
+        soft_wrap=True,
     )

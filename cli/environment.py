@@ -1,6 +1,7 @@
 """The environment in which `pulumi`, `kubectl` and `istioctl` work on a lab."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -10,10 +11,9 @@ from lab import Lab
 from toolchain import Tool
 
 ISTIO_CURRENT = "1.32-dev"
+BESIDE_EACH_OTHER = ["pulumi", "pulumi-language-python", "pulumi-language-python-exec"]
 PULUMI_TOOLS = [
-    "pulumi",
-    "pulumi-language-python",
-    "pulumi-language-python-exec",
+    *BESIDE_EACH_OTHER,
     "pulumi-resource-tls",
     "pulumi-resource-kubernetes",
     "kubectl",
@@ -35,7 +35,10 @@ def lab_environment(lab: Lab, tools: Mapping[str, Tool]) -> dict[str, str]:
         lab: a lab that is up.
         tools: the tools that go first on PATH.
     """
-    folders = [ROOT / ".venv/bin", *(tool.path.parent for tool in tools.values() if tool.path.is_file())]
+    programs = lab.folder / "bin"
+    _install_programs(programs, tools)
+    others = [tool for tool in tools.values() if tool.path.is_file() and not tool.name.startswith("pulumi")]
+    folders = [programs, ROOT / ".venv/bin", *(tool.path.parent for tool in others)]
     path = [*dict.fromkeys(str(folder) for folder in folders), os.environ.get("PATH", "")]
     backend = lab.folder / "pulumi"
     backend.mkdir(parents=True, exist_ok=True)
@@ -66,6 +69,19 @@ def link_charts(tools: Mapping[str, Tool], project: Path = ROOT) -> None:
             continue
         link.unlink(missing_ok=True)
         link.symlink_to(tool.path)
+
+
+def _install_programs(folder: Path, tools: Mapping[str, Tool]) -> None:
+    """Put Pulumi's CLI, language host and its script side by side, as in a release: each looks beside itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in BESIDE_EACH_OTHER:
+        program = folder / name
+        if name in tools and not (program.exists() and program.samefile(tools[name].path)):
+            program.unlink(missing_ok=True)
+            try:
+                program.hardlink_to(tools[name].path)
+            except OSError:  # another file system
+                shutil.copy2(tools[name].path, program)
 
 
 def _install_plugins(home: Path, tools: Mapping[str, Tool]) -> None:

@@ -1,5 +1,8 @@
 """Clients of the official Kubernetes library, from a kubeconfig as data."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kubernetes import client, config
 
 from live.kubeconfig import ClusterAccess
@@ -9,9 +12,15 @@ READ_SECONDS = 15
 TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 
 
-def api_client(access: ClusterAccess) -> client.ApiClient:
-    """A client of one cluster. Calls should pass ``_request_timeout=TIMEOUT``; nothing is retried."""
+@contextmanager
+def api_client(access: ClusterAccess) -> Iterator[client.ApiClient]:
+    """A client of one cluster, closed afterwards; nothing is retried. Calls should pass ``_request_timeout=TIMEOUT``."""
     configuration = client.Configuration()
     config.load_kube_config_from_dict(access.document, client_configuration=configuration)
     configuration.retries = False
-    return client.ApiClient(configuration)
+    with client.ApiClient(configuration) as api:
+        try:
+            yield api
+        finally:
+            # The library's own close leaves the connections open.
+            api.rest_client.pool_manager.clear()

@@ -17,8 +17,9 @@ def unfinished_records(access: ClusterAccess) -> list[str]:
     A process that was killed leaves one, and Helm then refuses every further change ("another operation … is in
     progress", "cannot re-use a name that is still in use").
     """
-    core = client.CoreV1Api(api_client(access))
-    secrets = core.list_namespaced_secret(NAMESPACE, label_selector="owner=helm", _request_timeout=TIMEOUT)
+    with api_client(access) as api:
+        core = client.CoreV1Api(api)
+        secrets = core.list_namespaced_secret(NAMESPACE, label_selector="owner=helm", _request_timeout=TIMEOUT)
     return [
         secret.metadata.name
         for secret in secrets.items
@@ -30,6 +31,7 @@ def unfinished_records(access: ClusterAccess) -> list[str]:
 
 def delete_records(access: ClusterAccess, names: list[str]) -> None:
     """Delete the record Secrets; the objects that Helm had made stay."""
-    core = client.CoreV1Api(api_client(access))
-    for name in names:
-        core.delete_namespaced_secret(name, NAMESPACE, _request_timeout=TIMEOUT)
+    with api_client(access) as api:
+        core = client.CoreV1Api(api)
+        for name in names:
+            core.delete_namespaced_secret(name, NAMESPACE, _request_timeout=TIMEOUT)

@@ -76,35 +76,32 @@ def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
         access: the cluster.
         version: Istio version to be installed: before 1.24 its CRDs are not part of the release.
     """
-    api = dynamic.DynamicClient(api_client(access))
-    found = list(_crds(api, access)) if _templates_crds(version) else []
-    for candidate in CHART_OBJECTS:
-        live = _read(api, candidate)
-        if live is not None and not _is_ours(live, candidate.release):
-            found.append(candidate)
+    with api_client(access) as client_of_cluster:
+        found = list(_crds(client_of_cluster)) if _templates_crds(version) else []
+        api = dynamic.DynamicClient(client_of_cluster)
+        for candidate in CHART_OBJECTS:
+            live = _read(api, candidate)
+            if live is not None and not _is_ours(live, candidate.release):
+                found.append(candidate)
     return found
 
 
 def take_over(access: ClusterAccess, objects: list[Foreign]) -> None:
     """Write Helm's ownership label and annotations onto the objects; nothing else of them changes."""
-    api = dynamic.DynamicClient(api_client(access))
-    for item in objects:
-        resource = api.resources.get(api_version=item.api_version, kind=item.kind)
-        body = {
-            "metadata": {
-                "labels": LABELS,
-                "annotations": {
-                    "meta.helm.sh/release-name": item.release,
-                    "meta.helm.sh/release-namespace": NAMESPACE,
-                },
-            }
-        }
-        resource.patch(
-            name=item.name,
-            namespace=item.namespace or None,
-            body=body,
-            content_type="application/merge-patch+json",
-        )
+    with api_client(access) as client_of_cluster:
+        api = dynamic.DynamicClient(client_of_cluster)
+        for item in objects:
+            resource = api.resources.get(api_version=item.api_version, kind=item.kind)
+            resource.patch(
+                name=item.name,
+                namespace=item.namespace or None,
+                body={"metadata": {"labels": LABELS, "annotations": _annotations(item.release)}},
+                content_type="application/merge-patch+json",
+            )
+
+
+def _annotations(release: str) -> dict[str, str]:
+    return {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": NAMESPACE}
 
 
 def _templates_crds(version: str) -> bool:
@@ -115,8 +112,8 @@ def _templates_crds(version: str) -> bool:
         return True
 
 
-def _crds(api: Any, access: ClusterAccess) -> Iterator[Foreign]:
-    crds = client.ApiextensionsV1Api(api.client).list_custom_resource_definition(_request_timeout=TIMEOUT)
+def _crds(api: client.ApiClient) -> Iterator[Foreign]:
+    crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=TIMEOUT)
     for crd in crds.items:
         ours = _is_ours({"metadata": crd.metadata.to_dict()}, BASE)
         if crd.spec.group.endswith(".istio.io") and not ours:
@@ -143,7 +140,4 @@ def _read(api: Any, item: Foreign) -> dict[str, Any] | None:
 
 def _is_ours(live: dict[str, Any], release: str) -> bool:
     annotations = live["metadata"].get("annotations") or {}
-    return (
-        annotations.get("meta.helm.sh/release-name") == release
-        and annotations.get("meta.helm.sh/release-namespace") == NAMESPACE
-    )
+    return _annotations(release).items() <= annotations.items()

@@ -34,8 +34,9 @@ def cluster_uid(access: ClusterAccess) -> str:
         UnreachableError: the API server does not answer, or refuses the credentials.
     """
     try:
-        core = client.CoreV1Api(api_client(access))
-        return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
+        with api_client(access) as api:
+            core = client.CoreV1Api(api)
+            return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
     except ApiException as error:
         raise _refused(access, error) from error
     except (HTTPError, ConfigException, OSError) as error:

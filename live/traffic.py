@@ -102,11 +102,12 @@ def traffic_matrix(
 
 
 def _row(access: ClusterAccess, namespace: str, gateways: set[str], requests: int) -> Row:
-    core = client.CoreV1Api(api_client(access))
-    pod = _client_pod(core, access, namespace)
     probe = uuid.uuid4().hex[:12]
-    lines = _send(access, pod, probe, requests).splitlines()
-    hops = _hops(core, pod, probe, requests)
+    with api_client(access) as api:
+        core = client.CoreV1Api(api)
+        pod = _client_pod(core, access, namespace)
+        lines = _send(access, pod, probe, requests).splitlines()
+        hops = _hops(core, pod, probe, requests)
     row = Row(access.name)
     for line in lines:
         match = ANSWER.match(line)
@@ -138,10 +139,9 @@ def _send(access: ClusterAccess, pod: Any, probe: str, requests: int) -> str:
         f'echo "$i $(curl -sS -f -m {REQUEST_SECONDS} "{url}?probe={probe}-$i" 2>&1)"; done'
     )
     # stream() replaces the client's request function: it gets a client of its own.
-    core = client.CoreV1Api(api_client(access))
-    return str(
-        stream(
-            core.connect_get_namespaced_pod_exec,
+    with api_client(access) as api:
+        session = stream(
+            client.CoreV1Api(api).connect_get_namespaced_pod_exec,
             pod.metadata.name,
             pod.metadata.namespace,
             container=pod.metadata.labels["app"],
@@ -150,9 +150,13 @@ def _send(access: ClusterAccess, pod: Any, probe: str, requests: int) -> str:
             stderr=True,
             stdin=False,
             tty=False,
-            _request_timeout=requests * REQUEST_SECONDS + 10,
+            _preload_content=False,
         )
-    )
+        try:
+            session.run_forever(timeout=requests * REQUEST_SECONDS + 10)
+            return str(session.read_all())
+        finally:
+            session.close()
 
 
 def _hops(core: client.CoreV1Api, pod: Any, probe: str, requests: int) -> dict[str, str]:

@@ -19,10 +19,11 @@ def why_not_ready(access: ClusterAccess, namespace: str) -> list[str]:
         access: the cluster.
         namespace: where to look.
     """
-    core = client.CoreV1Api(api_client(access))
-    pods = core.list_namespaced_pod(namespace, _request_timeout=TIMEOUT).items
-    lines = [line for pod in pods if not _ready(pod) for line in _pod(core, pod)]
-    return lines + _refused_pods(core, namespace)
+    with api_client(access) as api:
+        core = client.CoreV1Api(api)
+        pods = core.list_namespaced_pod(namespace, _request_timeout=TIMEOUT).items
+        lines = [line for pod in pods if not _ready(pod) for line in _pod(core, pod)]
+        return lines + _refused_pods(core, namespace)
 
 
 def _ready(pod: Any) -> bool:

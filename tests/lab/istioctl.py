@@ -13,10 +13,12 @@ class Istioctl:
 
     Attributes:
         program: the binary.
+        version: its version: their outputs differ.
         environment: what is set besides this process's own environment: KUBECONFIG.
     """
 
     program: Path
+    version: str
     environment: dict[str, str]
 
     def run(self, cluster: str, *arguments: str) -> str:
@@ -41,9 +43,8 @@ class Istioctl:
     def proxy_status(self, cluster: str) -> dict[str, set[str]]:
         """Proxy to the states of its configuration; kinds that a proxy never asked for are left out."""
         states: dict[str, set[str]] = {}
-        for line in self.run(cluster, "proxy-status").splitlines()[1:]:
-            if not line.strip():
-                continue
-            found = set(re.findall(r"SYNCED|STALE|NOT SENT|ERROR", line)) - {"NOT SENT"}
-            states[line.split(".")[0]] = found
+        verbose = [] if self.version == "1.22.3" else ["--verbosity", "1"]
+        for line in self.run(cluster, "proxy-status", *verbose).splitlines()[1:]:
+            if line.strip():
+                states[line.split(".")[0]] = set(re.findall(r"SYNCED|STALE|ERROR", line))
         return states

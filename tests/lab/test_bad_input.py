@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,29 +94,37 @@ def test_one_cluster_given_twice_is_refused(empty: LabStack) -> None:
 
 
 def test_a_wrong_passphrase_is_named(empty: LabStack) -> None:
-    empty.environment["PULUMI_CONFIG_PASSPHRASE"] = "wrong"
+    empty.environment["PULUMI_CONFIG_PASSPHRASE"] = "wrong"  # noqa: S105
     ended = empty.attempt("preview")
     assert ended.returncode != 0
     assert "incorrect passphrase" in ended.stdout
 
 
-def test_what_another_installer_left_is_refused_and_can_be_taken_over(empty: LabStack) -> None:
-    api = client.ApiextensionsV1Api(api_client(empty.accesses["cluster2"]))
-    plant_crd(api)
+@pytest.fixture
+def crds(empty: LabStack) -> Iterator[client.ApiextensionsV1Api]:
+    """cluster2's CRDs."""
+    with api_client(empty.accesses["cluster2"]) as api:
+        yield client.ApiextensionsV1Api(api)
+
+
+def test_what_another_installer_left_is_refused_and_can_be_taken_over(
+    empty: LabStack, crds: client.ApiextensionsV1Api
+) -> None:
+    plant_crd(crds)
+    ended = empty.attempt("preview")
+    assert ended.returncode != 0
+    assert "spanmesh:mesh.clusters[1]: cluster cluster2: Istio objects of another installer" in ended.stdout
+    assert f"CustomResourceDefinition {CRD}" in ended.stdout
+    assert "spanmesh adopt" in ended.stdout
+    declined = spanmesh(empty, "adopt")
+    assert declined.returncode != 0
+    assert CRD in declined.stdout
+    assert not crds.read_custom_resource_definition(CRD).metadata.annotations
+    taken = spanmesh(empty, "adopt", "--yes")
+    assert taken.returncode == 0, taken.stderr
     try:
-        ended = empty.attempt("preview")
-        assert ended.returncode != 0
-        assert "spanmesh:mesh.clusters[1]: cluster cluster2: Istio objects of another installer" in ended.stdout
-        assert f"CustomResourceDefinition {CRD}" in ended.stdout
-        assert "spanmesh adopt" in ended.stdout
-        declined = spanmesh(empty, "adopt")
-        assert declined.returncode != 0
-        assert CRD in declined.stdout
-        assert not api.read_custom_resource_definition(CRD).metadata.annotations
-        taken = spanmesh(empty, "adopt", "--yes")
-        assert taken.returncode == 0, taken.stderr
         empty.up()
-        crd = api.read_custom_resource_definition(CRD)
+        crd = crds.read_custom_resource_definition(CRD)
         assert crd.metadata.annotations["meta.helm.sh/release-name"] == "istio-base"
         assert len(crd.spec.versions) == 3
     finally:
@@ -198,8 +206,8 @@ def test_a_killed_up_is_run_again_after_repair(empty: LabStack, tmp_path: Path) 
 
 
 def records(stack: LabStack) -> list[str]:
-    core = client.CoreV1Api(api_client(stack.accesses["cluster1"]))
-    found = core.list_namespaced_secret("istio-system", label_selector="owner=helm")
+    with api_client(stack.accesses["cluster1"]) as api:
+        found = client.CoreV1Api(api).list_namespaced_secret("istio-system", label_selector="owner=helm")
     return [secret.metadata.name for secret in found.items]
 
 

@@ -21,7 +21,8 @@ REQUESTS = 40
 
 
 def cacerts(access: ClusterAccess) -> dict[str, bytes]:
-    secret = client.CoreV1Api(api_client(access)).read_namespaced_secret("cacerts", "istio-system")
+    with api_client(access) as api:
+        secret = client.CoreV1Api(api).read_namespaced_secret("cacerts", "istio-system")
     return {name: base64.b64decode(value) for name, value in secret.data.items()}
 
 
@@ -118,12 +119,7 @@ def test_nothing_is_left_to_change_after_an_up(mesh: LabStack) -> None:
 def test_no_key_token_or_kubeconfig_stands_in_plain_text_in_the_state(mesh: LabStack) -> None:
     state = mesh.attempt("stack", "export").stdout
     backend = "".join(p.read_text(errors="replace") for p in (mesh.project / "backend").rglob("*.json"))
-    tokens = [
-        base64.b64decode(secret.data["token"]).decode()
-        for access in mesh.accesses.values()
-        for secret in client.CoreV1Api(api_client(access)).list_namespaced_secret("istio-system").items
-        if secret.type == "kubernetes.io/service-account-token"
-    ]
+    tokens = [token for access in mesh.accesses.values() for token in service_account_tokens(access)]
     keys = [cacerts(access)["ca-key.pem"].decode() for access in mesh.accesses.values()]
     kubeconfigs = [user_credential(access) for access in mesh.accesses.values()]
     assert len(tokens) == len(keys) == len(kubeconfigs) == 2
@@ -132,6 +128,16 @@ def test_no_key_token_or_kubeconfig_stands_in_plain_text_in_the_state(mesh: LabS
         assert '"urn:pulumi:' in text
         assert "PRIVATE KEY" not in text
         assert [secret for secret in secrets if secret in text] == []
+
+
+def service_account_tokens(access: ClusterAccess) -> list[str]:
+    with api_client(access) as api:
+        secrets = client.CoreV1Api(api).list_namespaced_secret("istio-system").items
+    return [
+        base64.b64decode(secret.data["token"]).decode()
+        for secret in secrets
+        if secret.type == "kubernetes.io/service-account-token"
+    ]
 
 
 def user_credential(access: ClusterAccess) -> str:

@@ -14,38 +14,32 @@ pytestmark = pytest.mark.lab
 
 def left_in(stack: LabStack, cluster: str) -> dict[str, list[str]]:
     """What of Istio stands in a cluster, by kind."""
-    api = api_client(stack.accesses[cluster])
-    core, webhooks = client.CoreV1Api(api), client.AdmissionregistrationV1Api(api)
-    custom = client.CustomObjectsApi(api)
-    crds = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
-    return {
-        "namespaces": [
-            n.metadata.name for n in core.list_namespace().items if n.metadata.name in ("istio-system", "sample")
-        ],
-        "webhooks": [
-            w.metadata.name
-            for found in (
-                webhooks.list_mutating_webhook_configuration(),
-                webhooks.list_validating_webhook_configuration(),
-            )
-            for w in found.items
-        ],
-        "load balancers": [
-            s.metadata.name for s in core.list_service_for_all_namespaces().items if s.spec.type == "LoadBalancer"
-        ],
-        "custom objects": [
+    with api_client(stack.accesses[cluster]) as api:
+        core, webhooks = client.CoreV1Api(api), client.AdmissionregistrationV1Api(api)
+        custom = client.CustomObjectsApi(api)
+        crds = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
+        found = {
+            "namespaces": core.list_namespace().items,
+            "webhooks": [
+                *webhooks.list_mutating_webhook_configuration().items,
+                *webhooks.list_validating_webhook_configuration().items,
+            ],
+            "load balancers": [
+                s for s in core.list_service_for_all_namespaces().items if s.spec.type == "LoadBalancer"
+            ],
+            "cluster roles": client.RbacAuthorizationV1Api(api).list_cluster_role().items,
+        }
+        objects = [
             item["metadata"]["name"]
             for crd in crds
             for item in custom.list_cluster_custom_object(
                 crd.spec.group, crd.spec.versions[0].name, crd.spec.names.plural
             )["items"]
-        ],
-        "cluster roles": [
-            r.metadata.name
-            for r in client.RbacAuthorizationV1Api(api).list_cluster_role().items
-            if "istio" in r.metadata.name
-        ],
-    }
+        ]
+    names = {kind: [item.metadata.name for item in items] for kind, items in found.items()}
+    names["namespaces"] = [name for name in names["namespaces"] if name in ("istio-system", "sample")]
+    names["cluster roles"] = [name for name in names["cluster roles"] if "istio" in name]
+    return {**names, "custom objects": objects}
 
 
 def test_destroy_leaves_nothing_and_a_second_up_works(mesh: LabStack) -> None:

@@ -39,7 +39,7 @@ class Recorder(pulumi.runtime.Mocks):
         if args.inputs.get("type") == "kubernetes.io/service-account-token":
             outputs["data"] = FAKE_TOKEN
         if args.inputs.get("spec", {}).get("type") == "LoadBalancer":
-            cluster = args.provider.rsplit("::", 2)[-2]
+            cluster = (args.provider or "").rsplit("::", 2)[-2]
             outputs["status"] = {"loadBalancer": {"ingress": [{"ip": ADDRESSES[cluster]}]}}
         return f"{args.name}-id", outputs
 
@@ -73,7 +73,7 @@ def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
     pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=False)
     resolved: list[Any] = []
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:
         return pulumi.Output.from_input(program()).apply(resolved.append)
 
