@@ -14,7 +14,10 @@ TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 
 @contextmanager
 def api_client(access: ClusterAccess) -> Iterator[client.ApiClient]:
-    """A client of one cluster, closed afterwards; nothing is retried. Calls should pass ``_request_timeout=TIMEOUT``."""
+    """A client of one cluster, closed afterwards.
+
+    Nothing is retried; every call should pass ``_request_timeout=TIMEOUT``.
+    """
     configuration = client.Configuration()
     config.load_kube_config_from_dict(access.document, client_configuration=configuration)
     configuration.retries = False
