@@ -116,7 +116,8 @@ def _disable_services(packages: set[str]) -> None:
             if shutil.which(tool, path=SYSTEM_PATH) is None:
                 continue
             for name in names:
-                command = [tool, "disable", name] if tool == "systemctl" else [tool, name, "disable"]
+                now = ["--now"] if Path("/run/systemd/system").exists() else []
+                command = [tool, "disable", *now, name] if tool == "systemctl" else [tool, name, "disable"]
                 ran = subprocess.run(command, capture_output=True, text=True, check=False)
                 if ran.returncode != 0 and "@" not in name:
                     sys.stderr.write(f"spanmesh: `{' '.join(command)}` failed: {ran.stderr.strip()}\n")
