@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
@@ -72,7 +73,7 @@ def status(
     if output == "json":
         typer.echo(found.model_dump_json(indent=2))
     else:
-        out.print(_status_table(found))
+        _print_table(_status_table(found))
     if not found.healthy:
         raise typer.Exit(1)
 
@@ -119,7 +120,12 @@ def list_labs() -> None:
         except LabError:
             regions = f"left over; `spanmesh lab down {each}` clears it away"
         table.add_row(each, regions, str(lab.folder))
-    out.print(table)
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    # Not cut at 80 columns in a pipe or a log.
+    Console(width=None if out.is_terminal else 200).print(table)
 
 
 @contextmanager

@@ -42,10 +42,7 @@ class Machine:
 
     def init(self) -> MarkedProcess | None:
         """The machine's process 1, or None if it does not run."""
-        for process in marked_processes(self._folders.name):
-            if process.machine == self.name and process.is_machine_init:
-                return process
-        return None
+        return next((process for process in self._processes() if process.is_machine_init), None)
 
     def ensure_running(
         self, programs: Sequence[Program], files: Mapping[str, str] | None = None, *, kubelet: bool = False
@@ -83,7 +80,7 @@ class Machine:
         Args:
             grace: seconds that its programs get to end by themselves; 0 for none.
         """
-        mine = [process for process in marked_processes(self._folders.name) if process.machine == self.name]
+        mine = self._processes()
         # SIGTERM makes supervisord stop its programs in order; signalling those as well would make it restart them.
         inits = [process for process in mine if process.is_machine_init]
         if grace > 0 and inits:
@@ -122,21 +119,27 @@ class Machine:
         init = ["--propagation", "slave", sys.executable, "-P", machine_init.__file__, json.dumps(settings)]
         log = self.folder / "log" / "machine.log"
         with log.open("ab") as output:
-            outer = subprocess.Popen(
-                [*enter, *unshare, *init],
+            # --fork: the machine is nobody's child, so it neither ends with the caller nor stays behind as a zombie.
+            subprocess.run(
+                ["setsid", "--fork", *enter, *unshare, *init],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(self._folders.name, self.name),
                 cwd="/",
-                start_new_session=True,
+                check=True,
             )
-        for group in groups:
-            # Out of the caller's group, with which a session manager may end it.
-            group.write_text(str(outer.pid))
         deadline = time.monotonic() + _START_SECONDS
         while not self.supervisor.answers():
-            if outer.poll() is not None or time.monotonic() > deadline:
+            if not self._processes() or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-600:].strip()
                 raise LabError(f"machine {self.name} of lab {self._folders.name} does not start (log {log}): {tail}")
             time.sleep(0.05)
+        for process in self._processes():
+            if not process.is_machine_init and len(process.namespace_pids) == 1:
+                # `unshare` itself: out of the caller's group, with which a session manager may end it.
+                for group in groups:
+                    group.write_text(str(process.pid))
+
+    def _processes(self) -> list[MarkedProcess]:
+        return [process for process in marked_processes(self._folders.name) if process.machine == self.name]

@@ -147,7 +147,8 @@ class Controller:
         try:
             self._core.create_namespaced_event(subject.namespace, event, _request_timeout=(5, 10))
         except (ApiException, HTTPError, OSError) as error:
-            _LOG.info("event %s for %s/%s not recorded: %s", reason, subject.namespace, subject.name, error)
+            why = str(error).splitlines()[0]
+            _LOG.info("event %s for %s/%s not recorded: %s", reason, subject.namespace, subject.name, why)
 
 
 def _backends(wish: Wish, nodes: Sequence[Any], slices: Sequence[Any]) -> tuple[IPv4Address, ...]:

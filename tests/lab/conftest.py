@@ -1,4 +1,7 @@
-"""The lab of the tests, and a mesh on it. SPANMESH_KEEP_LAB=1 leaves the lab up, for the next run."""
+"""The lab of the tests, and a mesh on it.
+
+SPANMESH_KEEP_LAB=1 leaves the lab up for the next run; SPANMESH_TEST_LAB names it, so that two runs do not meet.
+"""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
 from toolchain import Tool, Toolchain
 
-NAME = "test"
+NAME = os.environ.get("SPANMESH_TEST_LAB", "test")
 VERSIONS = (ISTIO_CURRENT, "1.22.3")
 
 
