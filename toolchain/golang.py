@@ -29,9 +29,16 @@ class GoBuilds:
         self._go: Path | None = None
 
     def key(self, recipe: FromGo | FromModuleFiles) -> str:
-        """What identifies the outcome of ``recipe``: it, every file of its module, and the processor."""
+        """What identifies the outcome of ``recipe``: it, and what pins its sources.
+
+        For a build that is every file of its module, and the processor; for files the hash of the module they are in.
+        """
         folder = self._modules / recipe.module
-        parts = [recipe.model_dump_json(exclude={"seconds"}).encode(), platform.machine().encode()]
+        parts = [recipe.model_dump_json(exclude={"seconds"}).encode()]
+        if isinstance(recipe, FromModuleFiles):
+            wanted = recipe.source.replace("@", " ") + " "
+            return digest(*parts, *(line for line in _lines(folder / "go.sum") if line.startswith(wanted.encode())))
+        parts.append(platform.machine().encode())
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             parts += [str(path.relative_to(folder)).encode(), path.read_bytes()]
         return digest(*parts)
@@ -182,3 +189,7 @@ class GoBuilds:
             f"{title} failed: go ended with {code}. Last lines of its log:\n{tail}\n"
             f"The whole log: {log}. What was compiled so far is kept: run this again to go on from there"
         )
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
