@@ -161,6 +161,8 @@ class GoBuilds:
             "GOFLAGS": "-mod=readonly -buildvcs=false",
             "GOWORK": "off",
             "GOTOOLCHAIN": "local",
+            # The user's own cross builds are no matter of ours.
+            **dict.fromkeys(("GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT"), ""),
             # go.sum vouches for every module; some of the versions are in no checksum database.
             "GONOSUMDB": "*",
         }
