@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import cgroups, network
+from lab.cluster import wait_until
 from lab.errors import LabError
 from lab.kubeconfig import entry, merged
 from lab.machine import Machine
@@ -117,6 +118,8 @@ class Lab:
             with ThreadPoolExecutor(max_workers=len(plan.regions)) as pool:
                 # list() waits for all of them and raises the first error.
                 list(pool.map(start, plan.regions))
+            host = self._machine(plan, HOST_MACHINE)
+            wait_until(host.not_running_reason, seconds=30, what="forwarders from 127.0.0.1")
             self._folders.save(memory.model_copy(update={"complete": True}))
             say(None, "ready", finished=True)
 

@@ -100,6 +100,34 @@ class Machine:
         enter = ["nsenter", "--target", str(init.pid), "--net", "--mount", "--pid", "--uts"]
         return run([*enter, *command], stdin=stdin, env=environment(self._folders.name, self.name), timeout=timeout)
 
+    def program_reasons(self) -> dict[str, str | None]:
+        """Name of each of its programs, and why it does not run, or None if it does.
+
+        Raises:
+            LabError: the machine does not run, or its supervisord does not answer.
+        """
+        if self.init() is None:
+            raise LabError("the machine is not running")
+        reasons: dict[str, str | None] = {}
+        for state in self.supervisor.states():
+            reasons[state.name] = None
+            if not state.running:
+                reason = f"{state.state.lower()}: {state.description or 'not yet running for 2 s'}"
+                last = _last_line(self.log(state.name))
+                # The log of one that was stopped does not say why.
+                reasons[state.name] = (
+                    f"{reason}; last log line: {last}" if last and state.state != "STOPPED" else reason
+                )
+        return reasons
+
+    def not_running_reason(self) -> str | None:
+        """Why not all of its programs run, or None if they do; names the first that does not."""
+        try:
+            reasons = self.program_reasons()
+        except LabError as error:
+            return f"{self.name}: {error}"
+        return next((f"{self.name}/{name}: {reason}" for name, reason in reasons.items() if reason is not None), None)
+
     def log(self, program: str) -> Path:
         """The log file of one of its programs."""
         return self.folder / "log" / f"{program}.log"
@@ -143,3 +171,13 @@ class Machine:
 
     def _processes(self) -> list[MarkedProcess]:
         return [process for process in marked_processes(self._folders.name) if process.machine == self.name]
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 2000))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:300] if lines else ""

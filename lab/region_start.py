@@ -18,6 +18,7 @@ from lab.router_rules import ensure_router_rules
 _API_SECONDS = 120
 _NODE_SECONDS = 120
 _DNS_SECONDS = 120
+_PROGRAM_SECONDS = 30
 _IMPORT_SECONDS = 300
 
 
@@ -77,6 +78,10 @@ class RegionStart:
             self.say("waiting for images")
             for each in imports:
                 each.result()
+        for machine in (self.router, *self.nodes.values()):
+            wait_until(
+                machine.not_running_reason, seconds=_PROGRAM_SECONDS, what=f"{region.name}: all programs running"
+            )
 
     def _start_kubernetes(self) -> Cluster:
         region = self.programs.region

@@ -100,22 +100,11 @@ def _region(plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], 
 
 
 def _machine(name: str, machine: Machine) -> list[ComponentStatus]:
-    if machine.init() is None:
-        return [_component(name, "the machine is not running")]
     try:
-        states = machine.supervisor.states()
+        reasons = machine.program_reasons()
     except LabError as error:
         return [_component(name, str(error))]
-    found = []
-    for state in states:
-        reason = None
-        if not state.running:
-            reason = f"{state.state.lower()}: {state.description or 'never started'}"
-            last = _last_line(machine.log(state.name))
-            if last and state.state != "STOPPED":
-                reason += f"; last log line: {last}"
-        found.append(_component(f"{name}/{state.name}", reason))
-    return found
+    return [_component(f"{name}/{program}", reason) for program, reason in reasons.items()]
 
 
 def _cluster(plan: LabPlan, region: RegionPlan, kubeconfig: Path) -> list[ComponentStatus]:
@@ -138,13 +127,3 @@ def _cluster(plan: LabPlan, region: RegionPlan, kubeconfig: Path) -> list[Compon
 
 def _component(name: str, reason: str | None) -> ComponentStatus:
     return ComponentStatus(name=name, healthy=reason is None, reason=reason or "")
-
-
-def _last_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 2000))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1][:300] if lines else ""

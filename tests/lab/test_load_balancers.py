@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from lab.load_balancer.rules import LOAD_BALANCER_NAT_CHAIN
+from lab.router_rules import LOAD_BALANCER_NAT_CHAIN
 from tests.lab.kubectl import Kubectl, eventually, http, in_machine, service, web_server
 
 pytestmark = pytest.mark.lab
