@@ -17,6 +17,8 @@ from toolchain.patching import Patch, apply_patch, read_patch
 from toolchain.wheels import unpack_wheel
 
 TAIL_LINES = 20
+# Whatever the user builds for otherwise: these are built for this machine, by the Go that was chosen.
+OWN_MACHINE = dict.fromkeys(("GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT"), "")
 
 
 class GoBuilds:
@@ -102,7 +104,9 @@ class GoBuilds:
         shutil.rmtree(self._cache.build / "tmp", ignore_errors=True)
 
     def _new_enough(self, go: Path) -> bool:
-        ran = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            [go, "env", "GOVERSION"], env=os.environ | OWN_MACHINE, capture_output=True, text=True, check=False
+        )
         match = re.match(r"go(\d+(?:\.\d+)*)", ran.stdout.strip())
         return match is not None and Version(match.group(1)) >= Version(self._catalogue.go_minimum)
 
@@ -153,19 +157,21 @@ class GoBuilds:
     def _run(self, arguments: list[str], folder: Path, title: str, log: Path) -> str:
         scratch = self._cache.build / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
-        env = os.environ | {
-            "CGO_ENABLED": "0",
-            "GOCACHE": os.environ.get("SPANMESH_GOCACHE") or str(self._cache.build / "gocache"),
-            "GOMODCACHE": os.environ.get("SPANMESH_GOMODCACHE") or str(self._cache.build / "gomod"),
-            "GOTMPDIR": str(scratch),
-            "GOFLAGS": "-mod=readonly -buildvcs=false",
-            "GOWORK": "off",
-            "GOTOOLCHAIN": "local",
-            # The user's own cross builds are no matter of ours.
-            **dict.fromkeys(("GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT"), ""),
-            # go.sum vouches for every module; some of the versions are in no checksum database.
-            "GONOSUMDB": "*",
-        }
+        env = (
+            os.environ
+            | OWN_MACHINE
+            | {
+                "CGO_ENABLED": "0",
+                "GOCACHE": os.environ.get("SPANMESH_GOCACHE") or str(self._cache.build / "gocache"),
+                "GOMODCACHE": os.environ.get("SPANMESH_GOMODCACHE") or str(self._cache.build / "gomod"),
+                "GOTMPDIR": str(scratch),
+                "GOFLAGS": "-mod=readonly -buildvcs=false",
+                "GOWORK": "off",
+                "GOTOOLCHAIN": "local",
+                # go.sum vouches for every module; some of the versions are in no checksum database.
+                "GONOSUMDB": "*",
+            }
+        )
         command = [str(self.go()), *arguments]
         try:
             with log.open("w") as file:

@@ -27,6 +27,15 @@ def test_builds_the_program_with_its_stamp(make: Make, told: Told) -> None:
     assert told.closed
 
 
+def test_builds_for_this_machine_whatever_the_user_builds_for(
+    make: Make, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOS", "plan9")
+    monkeypatch.setenv("GOROOT", "/nowhere")
+    got = make(tool("hello")).ensure(["hello"], report=told)["hello"]
+    assert subprocess.run([got.path], capture_output=True, text=True, check=True).stderr == "hello 1.2.3\n"
+
+
 def test_what_stands_is_not_built_again(make: Make, told: Told) -> None:
     first = make(tool("hello")).ensure(["hello"], report=told)["hello"]
     assert make(tool("hello")).ensure(["hello"], "build", told)["hello"] == first
