@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.plan import LabPlan, check_lab_name
 
 RUN_ROOT = Path("/run/spanmesh")
+LOCK_ROOT = Path("/run/lock")
 
 
 def state_root() -> Path:
@@ -140,7 +141,7 @@ def locked(name: str) -> Iterator[None]:
     Raises:
         LabError: another command holds it.
     """
-    path = Path("/run/lock") / f"spanmesh-lab-{name}"
+    path = LOCK_ROOT / f"spanmesh-lab-{name}"
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
