@@ -1,8 +1,8 @@
 """The programs of one machine under `supervisord`: its configuration, and talking to it over its Unix socket."""
 
 import http.client
-import re
 import resource
+import shlex
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,9 +103,8 @@ def render(programs: Sequence[Program], *, socket: str, log_folder: str) -> str:
 
 
 def _quote(word: str) -> str:
-    # supervisord expands %(name)s, and takes ` ;` for the beginning of a comment.
-    escaped = word.replace("%", "%%")
-    return escaped if re.fullmatch(r"[\w%./:=,@+\[\]-]+", word) else '"' + escaped.replace('"', '\\"') + '"'
+    # supervisord splits as a shell does, but first expands %(name)s and takes ` ;`, quoted or not, for a comment.
+    return shlex.quote(word.replace("%", "%%")).replace(" ;", " '';")
 
 
 class Supervisor:
