@@ -31,6 +31,7 @@ def adopt(
         err.print("Nothing to take over: no cluster has Istio objects of another installer.")
         return
     table = Table("cluster", "kind", "namespace", "name", "becomes part of Helm release")
+    table.columns[3].overflow = "fold"
     for cluster, objects in found.items():
         for item in objects:
             table.add_row(cluster, item.kind, item.namespace, item.name, item.release)

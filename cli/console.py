@@ -5,7 +5,10 @@ from typing import NoReturn
 
 from rich.console import Console
 
-out = Console()
+PIPED_WIDTH = 200
+
+# Where nobody looks at a screen, nothing is cut off to fit one.
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 

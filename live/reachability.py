@@ -39,6 +39,11 @@ def cluster_uid(access: ClusterAccess) -> str:
             return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
     except ApiException as error:
         raise _refused(access, error) from error
+    except AttributeError as error:
+        # The library fails on its own exception where TLS failed: there is no body to decode.
+        if not isinstance(error.__context__, ApiException):
+            raise
+        raise _no_answer(access, error.__context__) from error
     except (HTTPError, ConfigException, OSError) as error:
         raise _no_answer(access, error) from error
 

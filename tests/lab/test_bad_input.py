@@ -104,7 +104,12 @@ def test_a_wrong_passphrase_is_named(empty: LabStack) -> None:
 def crds(empty: LabStack) -> Iterator[client.ApiextensionsV1Api]:
     """cluster2's CRDs."""
     with api_client(empty.accesses["cluster2"]) as api:
-        yield client.ApiextensionsV1Api(api)
+        apiextensions = client.ApiextensionsV1Api(api)
+        yield apiextensions
+        # What is left without an owner would stop the next test.
+        for crd in apiextensions.list_custom_resource_definition().items:
+            if not crd.metadata.annotations:
+                apiextensions.delete_custom_resource_definition(crd.metadata.name)
 
 
 def test_what_another_installer_left_is_refused_and_can_be_taken_over(
