@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _REQUEST_SECONDS = 10.0
+_POLL_SECONDS = 0.25
 _DNS_QUESTION = "kubernetes.default.svc.cluster.local"
 
 
@@ -163,17 +165,19 @@ def dns_reason(namespace: str) -> str | None:
     return None
 
 
-def wait_until(reason: Callable[[], str | None], *, seconds: float, what: str, pause: float = 0.25) -> None:
+def wait_until(
+    reason: Callable[[], str | None], *, seconds: float, what: str, stop: threading.Event | None = None
+) -> None:
     """Wait until there is no more reason to wait.
 
     Args:
         reason: says why not yet; None ends the waiting.
         seconds: for how long at most.
         what: what is waited for, for the error message.
-        pause: seconds between two questions.
+        stop: ends the waiting once it is set.
 
     Raises:
-        LabError: it took too long; the message has the last reason.
+        LabError: it took too long, or was stopped; the message has the last reason.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -181,5 +185,7 @@ def wait_until(reason: Callable[[], str | None], *, seconds: float, what: str, p
         if last is None:
             return
         if time.monotonic() > deadline:
-            raise LabError(f"{what} did not come about within {seconds:.0f} s: {last}")
-        time.sleep(pause)
+            raise LabError(f"{what}: not so within {seconds:.0f} s: {last}")
+        if stop is not None and stop.is_set():
+            raise LabError(f"{what}: no longer waited for: {last}")
+        time.sleep(_POLL_SECONDS)

@@ -71,6 +71,7 @@ def ensure_archive(image: Image, cache: Path) -> Archive:
     path = cache / f"{image.reference.rpartition('/')[2].replace(':', '-')}-{_content_key(image)}.tar"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(cache)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
             _write_archive(image, partial)
@@ -82,6 +83,14 @@ def ensure_archive(image: Image, cache: Path) -> Archive:
         assert index is not None  # noqa: S101 - written below
         digest: str = json.load(index)["manifests"][0]["digest"]
     return Archive(image.reference, path, digest)
+
+
+def _remove_left_over(cache: Path) -> None:
+    """What a process left that was killed while it wrote."""
+    for path in [*cache.glob("*.partial"), *cache.glob("*.layer")]:
+        pid = path.suffixes[-2].removeprefix(".") if len(path.suffixes) > 1 else ""
+        if not (Path("/proc") / (pid or "none")).exists():
+            path.unlink(missing_ok=True)
 
 
 def _content_key(image: Image) -> str:
@@ -103,7 +112,7 @@ def _digest(source: Path | bytes) -> str:
 
 
 def _write_archive(image: Image, target: Path) -> None:
-    layer = target.with_suffix(".layer")
+    layer = target.with_suffix(".layer")  # <name>.<pid>.layer
     try:
         with layer.open("wb") as file:
             _write_layer(image, file)

@@ -1,9 +1,12 @@
 """A lab as a whole: bringing it up, taking it down, and where its things are."""
 
+import errno
 import socket
+import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +93,7 @@ class Lab:
             report(Progress(region, step, time.monotonic() - began, finished))
 
         prepare_machine(lambda line: say(None, line))
-        with locked(self.name):
+        with locked(self.name), _named_failures(self.name):
             memory = self._remember(regions, nodes, istio_versions)
             plan = LabPlan(self.name, memory.regions, memory.nodes)
             tools = ensure_tools(memory.istio_versions)
@@ -104,6 +107,8 @@ class Lab:
             say(None, "images")
             archives = [*system_archives(tools), *workload_archives(tools)]
 
+            stop = threading.Event()
+
             def start(region: RegionPlan) -> None:
                 programs = RegionPrograms(plan, region, self._folders, tools.kubernetes)
                 RegionStart(
@@ -112,12 +117,18 @@ class Lab:
                     nodes={node: self._machine(plan, node.machine, node.name) for node in region.nodes},
                     kubeconfig=self._folders.kubeconfig(region.name),
                     say=lambda step: say(region.name, step),
+                    stop=stop,
                 ).run(archives)
                 say(region.name, "ready", finished=True)
 
             with ThreadPoolExecutor(max_workers=len(plan.regions)) as pool:
-                # list() waits for all of them and raises the first error.
-                list(pool.map(start, plan.regions))
+                try:
+                    futures = [pool.submit(start, region) for region in plan.regions]
+                    for future in as_completed(futures):
+                        future.result()
+                finally:
+                    # One region failed, or the user interrupts: the others need not be waited for.
+                    stop.set()
             host = self._machine(plan, HOST_MACHINE)
             wait_until(host.not_running_reason, seconds=30, what="forwarders from 127.0.0.1")
             self._folders.save(memory.model_copy(update={"complete": True}))
@@ -130,7 +141,7 @@ class Lab:
             LabError: another command is changing it, or something of it cannot be removed.
         """
         began = time.monotonic()
-        with locked(self.name):
+        with locked(self.name), _named_failures(self.name):
             report(Progress(None, "ending processes", time.monotonic() - began))
             # The inits first: with each of them the kernel ends everything in its machine, containers as well.
             everything = marked_processes(self.name)
@@ -290,6 +301,16 @@ class Lab:
             write_atomically(self._folders.kubeconfig(region.name), merged([each]), mode=0o600)
             entries.append(each)
         write_atomically(self._folders.kubeconfig("all"), merged(entries), mode=0o600)
+
+
+@contextmanager
+def _named_failures(lab: str) -> Iterator[None]:
+    """Failures of the file system, a full disk above all, as the user should read them."""
+    try:
+        yield
+    except OSError as error:
+        cure = "make room and run the command again" if error.errno == errno.ENOSPC else "run the command again"
+        raise LabError(f"lab {lab}: {error.strerror or error} ({error.filename or 'no file named'}); {cure}") from error
 
 
 def lab_names() -> list[str]:

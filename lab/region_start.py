@@ -1,5 +1,6 @@
 """Starting one region: machines, control plane, images, nodes, DNS, each as soon as what it needs is there."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class RegionStart:
         nodes: its nodes.
         kubeconfig: the operator's kubeconfig for its cluster.
         say: gets each step.
+        stop: ends all waiting once it is set.
     """
 
     programs: RegionPrograms
@@ -39,6 +41,7 @@ class RegionStart:
     nodes: Mapping[NodePlan, Machine]
     kubeconfig: Path
     say: Callable[[str], None]
+    stop: threading.Event
 
     def run(self, archives: Sequence[Archive]) -> None:
         """Start the region, or the parts of it that do not run, and wait until it works.
@@ -65,12 +68,12 @@ class RegionStart:
             cluster.apply(cluster_objects(_reference(archives, "coredns")))
             self.router.supervisor.start("load-balancer")
             self.say("waiting for nodes to be Ready")
-            wait_until(lambda: self._nodes_reason(cluster), seconds=_NODE_SECONDS, what=f"{region.name}: nodes Ready")
+            self._wait(lambda: self._nodes_reason(cluster), seconds=_NODE_SECONDS, what=f"{region.name}: nodes Ready")
             for node in self.nodes:
                 cluster.set_pod_network(node)
             self.say("waiting for DNS to answer")
             namespace = self.programs.plan.namespace(region.control_plane.machine)
-            wait_until(
+            self._wait(
                 lambda: cluster.dns_deployment_reason() or dns_reason(namespace),
                 seconds=_DNS_SECONDS,
                 what=f"{region.name}: DNS",
@@ -79,15 +82,18 @@ class RegionStart:
             for each in imports:
                 each.result()
         for machine in (self.router, *self.nodes.values()):
-            wait_until(
+            self._wait(
                 machine.not_running_reason, seconds=_PROGRAM_SECONDS, what=f"{region.name}: all programs running"
             )
+
+    def _wait(self, reason: Callable[[], str | None], *, seconds: float, what: str) -> None:
+        wait_until(reason, seconds=seconds, what=what, stop=self.stop)
 
     def _start_kubernetes(self) -> Cluster:
         region = self.programs.region
         self.say("waiting for the API server")
         cluster = Cluster(region.name, self.kubeconfig)
-        wait_until(cluster.not_ready_reason, seconds=_API_SECONDS, what=f"{region.name}: API server ready")
+        self._wait(cluster.not_ready_reason, seconds=_API_SECONDS, what=f"{region.name}: API server ready")
         self.say("starting Kubernetes")
         for node, machine in self.nodes.items():
             machine.supervisor.start(*self.programs.late_programs(node))
@@ -120,7 +126,7 @@ class RegionStart:
                 return str(error)
             return None
 
-        wait_until(reason, seconds=60, what=f"{machine.name}: containerd ready")
+        self._wait(reason, seconds=60, what=f"{machine.name}: containerd ready")
         held = {}
         for line in machine.run([*ctr, "images", "list"]).splitlines()[1:]:
             name, _, digest = line.split()[:3]

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +29,12 @@ def spanmesh_lab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def kill_up_at(step: str) -> None:
-    """Start `up` and end it, and whatever it just called, by kill -9 as soon as it says that it is at this step."""
+def signal_up_at(step: str, number: signal.Signals) -> int:
+    """Start `up` and signal it, and whatever it just called, as soon as it says that it is at this step.
+
+    Returns:
+        its exit code, or the negative number of the signal that ended it.
+    """
     up = subprocess.Popen(
         [*COMMAND, "up", NAME, "--regions", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -42,7 +47,9 @@ def kill_up_at(step: str) -> None:
                 break
         else:
             pytest.fail(f"up never came to {step!r}: {''.join(lines)}")
-        os.killpg(up.pid, signal.SIGKILL)
+        os.killpg(up.pid, number)
+        up.stderr.read()
+    return up.returncode
 
 
 def unhealthy(status: LabStatus) -> dict[str, str]:
@@ -77,7 +84,7 @@ def test_down_after_a_killed_up_leaves_no_trace(step: str) -> None:
     Lab(NAME).down()
     host = host_network()
     settings = [Path("/proc/sys", each).read_text() for each in KERNEL_SETTINGS]
-    kill_up_at(step)
+    assert signal_up_at(step, signal.SIGKILL) == -signal.SIGKILL
     assert any(trace.startswith("file") for trace in traces(NAME)), "up was killed before it did anything"
     down = spanmesh_lab("down", NAME)
     assert down.returncode == 0, down.stderr
@@ -88,7 +95,7 @@ def test_down_after_a_killed_up_leaves_no_trace(step: str) -> None:
 
 def test_up_repairs_what_a_killed_up_left() -> None:
     Lab(NAME).down()
-    kill_up_at("starting Kubernetes")
+    signal_up_at("starting Kubernetes", signal.SIGKILL)
     half = spanmesh_lab("status", NAME)
     assert half.returncode == 1
     assert "did not come to its end" in half.stdout
@@ -96,6 +103,14 @@ def test_up_repairs_what_a_killed_up_left() -> None:
     assert again.returncode == 0, again.stderr
     assert spanmesh_lab("status", NAME).returncode == 0
     Lab(NAME).down()
+    assert traces(NAME) == []
+
+
+def test_an_interrupted_up_ends_soon_and_can_be_taken_down() -> None:
+    began = time.monotonic()
+    assert signal_up_at("waiting for the API server", signal.SIGINT) == 130
+    assert time.monotonic() - began < 40
+    assert spanmesh_lab("down", NAME).returncode == 0
     assert traces(NAME) == []
 
 
