@@ -74,7 +74,7 @@ def install(
     """Have tools there, and say which way each was taken."""
     toolchain = Toolchain()
     try:
-        toolchain.choices.update(_parse_paths(toolchain, path or []))
+        toolchain.use_paths(_parse_paths(path or []))
         tools = toolchain.ensure(_wanted(toolchain, names or [], origin), origin)
     except ToolError as cause:
         fail(str(cause))
@@ -99,13 +99,13 @@ def _wanted(toolchain: Toolchain, names: list[str], origin: Origin | None) -> li
     return [spec.id for spec in specs]
 
 
-def _parse_paths(toolchain: Toolchain, given: list[str]) -> dict[str, Path | None]:
+def _parse_paths(given: list[str]) -> dict[str, Path | None]:
     paths: dict[str, Path | None] = {}
     for entry in given:
         name, equals, path = entry.partition("=")
         if not equals:
             raise ToolError(f"--path {entry}: expected NAME=PATH, or NAME= to take a path back")
-        paths[toolchain.catalogue.spec(name).id] = Path(path).expanduser().absolute() if path else None
+        paths[name] = Path(path).expanduser().absolute() if path else None
     return paths
 
 

@@ -30,8 +30,15 @@ def named_by_user(spec: ToolSpec, given: Mapping[str, Path]) -> Tool | None:
     said = f"the path given for {spec.id}"
     if path is None and (value := os.environ.get(variable(spec))):
         path, said = Path(value).expanduser(), f"{variable(spec)}"
-    if path is None:
-        return None
+    return None if path is None else checked(spec, path, said)
+
+
+def checked(spec: ToolSpec, path: Path, said: str) -> Tool:
+    """The tool at ``path``; ``said`` is how the user named it, for messages.
+
+    Raises:
+        ToolError: there is nothing, or a version that does not do.
+    """
     right_kind = path.is_dir() if spec.folder else path.is_file() and os.access(path, os.R_OK)
     if not right_kind:
         wanted = "folder" if spec.folder else "file"

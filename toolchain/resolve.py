@@ -1,7 +1,7 @@
 """Which way each tool is had: found on the machine, official release, built; in this order unless one is asked for."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from toolchain.catalogue import GO_MODULES, Catalogue, FromGo, ToolSpec, read_ca
 from toolchain.choices import Choices
 from toolchain.downloads import DownloadError
 from toolchain.errors import ToolError
-from toolchain.found import named_by_user, on_path, variable
+from toolchain.found import checked, named_by_user, on_path, variable
 from toolchain.golang import GoBuilds
 from toolchain.hosts import PROBE_SECONDS, Hosts
 from toolchain.report import Report, Step, default_report
@@ -81,6 +81,18 @@ class Toolchain:
             finally:
                 told.close()
         return {name: have[spec.id] for name, spec in wanted.items()}
+
+    def use_paths(self, named: Mapping[str, Path | None]) -> None:
+        """Use the programs at these paths, now and in later runs; None takes a tool's path back.
+
+        Raises:
+            ToolError: one of them does not do; none is kept then.
+        """
+        good: dict[str, Path | None] = {}
+        for name, path in named.items():
+            spec = self.catalogue.spec(name)
+            good[spec.id] = checked(spec, path, f"the path given for {spec.id}").path if path is not None else None
+        self.choices.update(good)
 
     def why_not_on_path(self, name: str) -> str | None:
         """Why a program of this name that is on PATH is not used; None if there is none, or it is."""

@@ -68,11 +68,11 @@ def test_path_in_environment_goes_before_path(
 
 def test_named_path_is_kept_for_later_runs_and_can_be_taken_back(make: Make, tmp_path: Path) -> None:
     mine = script(tmp_path / "mine", "echo hello 1.3")
-    make(tool("hello", path=RULE)).choices.update({"hello": mine})
+    make(tool("hello", path=RULE)).use_paths({"hello": mine})
     found = make(tool("hello", path=RULE)).find("hello")
     assert found is not None
     assert found.path == mine
-    make(tool("hello", path=RULE)).choices.update({"hello": None})
+    make(tool("hello", path=RULE)).use_paths({"hello": None})
     assert make(tool("hello", path=RULE)).find("hello") is None
 
 

@@ -97,7 +97,7 @@ def plugin_tools(make: Make, host: Host, real_pulumi: Tool) -> Toolchain:
             release={"kind": "pulumi-plugin", "resource": "hello", "server": f"{host.url}/plugins"},
         ),
     )
-    toolchain.choices.update({"pulumi": real_pulumi.path})
+    toolchain.use_paths({"pulumi": real_pulumi.path})
     return toolchain
 
 
