@@ -122,12 +122,16 @@ class ToolCache:
             shutil.rmtree(self.staging, ignore_errors=True)
             yield
 
+    def free_gigabytes(self) -> float:
+        """Space on the disk of the cache."""
+        where = next(path for path in [self.root, *self.root.parents] if path.exists())
+        return shutil.disk_usage(where).free / 1e9
+
     def disk_full(self, doing: str, gigabytes: float) -> ToolError:
         """The error for a full disk; ``gigabytes`` is what the step needs at most."""
-        where = next(path for path in [self.root, *self.root.parents] if path.exists())
-        free = shutil.disk_usage(where).free / 1e9
         return ToolError(
-            f"{doing}: the disk of {self.root} is full ({free:.1f} GB free, up to {gigabytes:g} GB are needed). "
+            f"{doing}: the disk of {self.root} is full "
+            f"({self.free_gigabytes():.1f} GB free, up to {gigabytes:g} GB are needed). "
             "What is finished stays; free some space, or name another folder in SPANMESH_CACHE, and run this again"
         )
 

@@ -16,7 +16,7 @@ from toolchain.hosts import PROBE_SECONDS, Hosts
 from toolchain.report import Report, Step, default_report
 from toolchain.ways import Builds, Releases
 
-BUILD_GIGABYTES = 26.0
+BUILD_GIGABYTES = 22.0
 FETCH_GIGABYTES = 1.0
 RELEASE_SECONDS = 20.0
 
@@ -131,7 +131,7 @@ class Toolchain:
     def _install_releases(self, specs: list[ToolSpec], origin: Origin | None, report: Report) -> dict[str, Tool]:
         self._hosts.probe(url for spec in specs for url in self._releases.urls(spec))
         for cause in self._hosts.unreachable(url for spec in specs for url in self._releases.urls(spec)):
-            report.note(f"download host {cause}")
+            report.note(f"download host not reachable: {cause}")
         candidates = [spec for spec in specs if origin == "release" or self._reachable(spec)]
         steps = {spec.id: Step(f"install the release of {spec.id}", RELEASE_SECONDS) for spec in candidates}
         report.plan(list(steps.values()))
@@ -153,6 +153,13 @@ class Toolchain:
     def _install_builds(self, specs: list[ToolSpec], report: Report) -> dict[str, Tool]:
         steps = {spec.id: Step(self._builds.title(spec), spec.build.seconds) for spec in specs}
         report.plan(list(steps.values()))
+        if (
+            any(isinstance(spec.build, FromGo) for spec in specs)
+            and (free := self.cache.free_gigabytes()) < BUILD_GIGABYTES
+        ):
+            report.note(
+                f"builds need up to {BUILD_GIGABYTES:g} GB for a while, {self.cache.root} has {free:.0f} GB free"
+            )
         have = {}
         for spec in specs:
             size = BUILD_GIGABYTES if isinstance(spec.build, FromGo) else FETCH_GIGABYTES
