@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Bring a lab up, or repair it. What is there and healthy stays as it is."""
     lab = Lab(name)
-    with _shown() as report:
+    with shown_progress() as report:
         lab.up(regions=regions, nodes=nodes, istio_versions=istio or [ISTIO_CURRENT], report=report)
     for region in lab.regions:
         out.print(f"{region.name} ({region.cluster}): {lab.kubeconfig(region.name)}", soft_wrap=True, highlight=False)
@@ -56,7 +56,7 @@ def down(
         if not lab.exists:
             err.print(f"lab {each}: nothing to take down", highlight=False)
             continue
-        with _shown() as report:
+        with shown_progress() as report:
             lab.down(report)
         err.print(f"lab {each}: down", highlight=False)
 
@@ -129,8 +129,8 @@ def _print_table(table: Table) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Report]:
-    """Shows steps: on a terminal one moving line per region, elsewhere one line per step."""
+def shown_progress() -> Iterator[Report]:
+    """Show the steps of `up` or `down`: on a terminal one moving line per region, elsewhere a line per step."""
     if not err.is_terminal:
         yield lambda each: err.print(_as_line(each), soft_wrap=True, highlight=False, markup=False)
         return

@@ -41,7 +41,11 @@ class Cluster:
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self._name = name
         self._kubernetes = client
-        self._api: ApiClient = config.new_client_from_config(str(kubeconfig))
+        configuration = client.Configuration()
+        # 127.0.0.1 is not to be asked for through a proxy that the user's environment names.
+        configuration.proxy = None
+        config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+        self._api: ApiClient = client.ApiClient(configuration)
 
     def not_ready_reason(self) -> str | None:
         """Why the API server is not ready, or None if it is."""

@@ -132,6 +132,8 @@ class RegionStart:
             name, _, digest = line.split()[:3]
             held[name] = digest
         for archive in archives:
+            if self.stop.is_set():
+                raise LabError(f"{machine.name}: images no longer imported")
             if held.get(archive.reference) != archive.digest:
                 machine.run([*ctr, "images", "import", archive.path], timeout=_IMPORT_SECONDS)
 
