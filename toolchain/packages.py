@@ -43,7 +43,7 @@ def ensure_packages(note: Callable[[str], None], catalogue: Catalogue | None = N
     missing = [entry.package for entry in missing_packages(catalogue)]
     if not missing:
         return []
-    if shutil.which("apt-get", path=SYSTEM_PATH) is None:
+    if not _has("apt-get"):
         programs = ", ".join(entry.provides[0] for entry in missing_packages(catalogue))
         raise ToolError(
             f"the lab needs {programs}, and this is not Debian or Ubuntu: install them with its package manager "
@@ -108,16 +108,24 @@ def _installed() -> set[str]:
 
 def _disable_services(packages: set[str]) -> None:
     """Packages enable their services for the next boot: undo that for those that came just now."""
+    now = ["--now"] if Path("/run/systemd/system").exists() else []
+    # Where systemd itself is not installed, Debian's helper has enabled the units all the same.
+    disable = ["systemctl", "disable", *now] if _has("systemctl") else ["deb-systemd-helper", "disable"]
     for package in sorted(packages):
         files = subprocess.run(["dpkg", "-L", package], capture_output=True, text=True, check=True).stdout.splitlines()
         units = [Path(file).name for file in files if "/systemd/system/" in file and file.endswith(".service")]
         scripts = [Path(file).name for file in files if file.startswith("/etc/init.d/")]
-        for tool, names in (("systemctl", units), ("update-rc.d", scripts)):
-            if shutil.which(tool, path=SYSTEM_PATH) is None:
+        commands = [[*disable, unit] for unit in units if "@" not in unit]
+        commands += [["update-rc.d", script, "disable"] for script in scripts]
+        for command in commands:
+            if not _has(command[0]):
                 continue
-            for name in names:
-                now = ["--now"] if Path("/run/systemd/system").exists() else []
-                command = [tool, "disable", *now, name] if tool == "systemctl" else [tool, name, "disable"]
-                ran = subprocess.run(command, capture_output=True, text=True, check=False)
-                if ran.returncode != 0 and "@" not in name:
-                    sys.stderr.write(f"spanmesh: `{' '.join(command)}` failed: {ran.stderr.strip()}\n")
+            # The helper wants to know for which package it acts.
+            env = os.environ | {"DPKG_MAINTSCRIPT_PACKAGE": package}
+            ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+            if ran.returncode != 0:
+                sys.stderr.write(f"spanmesh: `{' '.join(command)}` failed: {ran.stderr.strip()}\n")
+
+
+def _has(program: str) -> bool:
+    return shutil.which(program, path=SYSTEM_PATH) is not None
