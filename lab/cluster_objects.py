@@ -7,8 +7,8 @@ from lab.plan import DNS_SERVICE_ADDRESS
 DNS_DEPLOYMENT = "coredns"
 DNS_NAMESPACE = "kube-system"
 
-# No forward: nothing outside the cluster has a name here, and a lookup of one ends at once instead of hanging.
-_COREFILE = """.:53 {
+# Names outside the cluster do not exist, and saying so at once keeps resolvers from asking again and again.
+_COREFILE = """cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
     errors
     health {
         lameduck 2s
@@ -21,6 +21,12 @@ _COREFILE = """.:53 {
     cache 5
     loadbalance
     reload
+}
+.:53 {
+    errors
+    template ANY ANY . {
+        rcode NXDOMAIN
+    }
 }
 """
 

@@ -147,11 +147,6 @@ class Supervisor:
             if name not in running:
                 self._call("startProcess", name, False, ignore=_ALREADY_STARTED)
 
-    def restart(self, name: str) -> None:
-        """Stop a program if it runs and start it."""
-        self.stop(name)
-        self._call("startProcess", name, False, ignore=_ALREADY_STARTED)
-
     def stop(self, name: str) -> None:
         """Stop a program if it runs, waiting until it is gone."""
         self._call("stopProcess", name, True, ignore=_NOT_RUNNING)

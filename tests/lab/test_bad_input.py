@@ -192,7 +192,7 @@ def test_a_killed_up_is_run_again_after_repair(empty: LabStack, tmp_path: Path) 
     deadline = time.monotonic() + 120
     while "sh.helm.release.v1.istiod.v1" not in records(empty) and time.monotonic() < deadline:
         time.sleep(0.2)
-    os.killpg(running.pid, signal.SIGKILL)
+    kill_session(running.pid)
     running.wait()
     log.close()
     try:
@@ -208,6 +208,17 @@ def test_a_killed_up_is_run_again_after_repair(empty: LabStack, tmp_path: Path) 
         assert empty.attempt("preview", "--expect-no-changes").returncode == 0
     finally:
         empty.destroy()
+
+
+def kill_session(session: int) -> None:
+    """SIGKILL to Pulumi and its plug-ins, which have process groups of their own."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session:
+            os.kill(int(folder.name), signal.SIGKILL)
 
 
 def records(stack: LabStack) -> list[str]:

@@ -134,12 +134,14 @@ def test_status_says_why_a_program_does_not_run(life: Lab) -> None:
     supervisor = life.machine(NODE).supervisor
     try:
         config.write_text("this is no kubeconfig")
-        supervisor.restart("kube-scheduler")
+        supervisor.stop("kube-scheduler")
+        supervisor.start("kube-scheduler")
         name = f"{NODE}/kube-scheduler"
         assert eventually(lambda: "last log line" in unhealthy(life.status()).get(name, ""))
     finally:
         config.write_text(good)
-        supervisor.restart("kube-scheduler")
+        supervisor.stop("kube-scheduler")
+        supervisor.start("kube-scheduler")
     assert eventually(lambda: unhealthy(life.status()) == {})
 
 

@@ -124,6 +124,16 @@ def test_the_host_cannot_reach_any_address_of_the_lab(inside: Inside) -> None:
         assert TOKEN not in done.stdout
 
 
+def test_names_resolve_inside_their_own_region_only(inside: Inside) -> None:
+    def lookup(kubectl: Kubectl, pod: str, name: str) -> str:
+        return kubectl("exec", pod, "--", "sh", "-c", f"nslookup -type=a {name} 2>&1 || true")
+
+    name = "inside.default.svc.cluster.local"
+    assert inside.there.get("service", "inside")["spec"]["clusterIP"] in lookup(inside.there, "inside", name)
+    assert "NXDOMAIN" in lookup(inside.here, "client", name)
+    assert "NXDOMAIN" in lookup(inside.here, "client", "example.com")
+
+
 def test_nothing_with_a_private_address_is_seen_on_the_wan(inside: Inside) -> None:
     enter = ["nsenter", f"--net=/run/netns/{namespace_prefix(inside.lab.name)}wan"]
     with subprocess.Popen([*enter, sys.executable, "-c", WATCH_WAN, "8"], stdout=subprocess.PIPE, text=True) as watcher:
