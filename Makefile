@@ -26,6 +26,7 @@ unit: venv ## unit tests, with the lab's SDKs and with the newest ones
 	$(NEWEST) -m pytest tests/unit
 
 lab-test: venv ## tests against real clusters in an own lab (root on Linux)
+	./spanmesh tools install
 	$(PY) -m pytest tests/lab
 
 lock: venv ## write requirements/*.lock anew from requirements.txt and requirements/*.in
