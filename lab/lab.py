@@ -23,7 +23,7 @@ from lab.processes import end, marked_processes
 from lab.region_start import RegionStart
 from lab.state import LabFolders, Memory, known_labs, locked, ports_of_other_labs, write_atomically
 from lab.status import LabStatus, collect
-from lab.tools import ensure_tools, system_archives, workload_archives
+from lab.tools import LabTools, ensure_tools, system_archives, workload_archives
 
 HOST_MACHINE = "host"
 DEFAULT_REGIONS = 2
@@ -94,9 +94,11 @@ class Lab:
 
         prepare_machine(lambda line: say(None, line))
         with locked(self.name), _named_failures(self.name):
-            memory = self._remember(regions, nodes, istio_versions)
+            memory = self._wanted(regions, nodes, istio_versions)
             plan = LabPlan(self.name, memory.regions, memory.nodes)
+            # Before anything is written: a version of Istio that cannot be had must not stay with the lab.
             tools = ensure_tools(memory.istio_versions)
+            self._write_down(memory)
             say(None, "networks")
             network.ensure_wan(plan)
             for region in plan.regions:
@@ -105,30 +107,7 @@ class Lab:
             self._ensure_host_machine(plan, memory)
             self._write_kubeconfigs(plan, memory)
             say(None, "images")
-            archives = [*system_archives(tools), *workload_archives(tools)]
-
-            stop = threading.Event()
-
-            def start(region: RegionPlan) -> None:
-                programs = RegionPrograms(plan, region, self._folders, tools.kubernetes)
-                RegionStart(
-                    programs,
-                    router=self._machine(plan, region.router),
-                    nodes={node: self._machine(plan, node.machine, node.name) for node in region.nodes},
-                    kubeconfig=self._folders.kubeconfig(region.name),
-                    say=lambda step: say(region.name, step),
-                    stop=stop,
-                ).run(archives)
-                say(region.name, "ready", finished=True)
-
-            with ThreadPoolExecutor(max_workers=len(plan.regions)) as pool:
-                try:
-                    futures = [pool.submit(start, region) for region in plan.regions]
-                    for future in as_completed(futures):
-                        future.result()
-                finally:
-                    # One region failed, or the user interrupts: the others need not be waited for.
-                    stop.set()
+            self._start_regions(plan, tools, say)
             host = self._machine(plan, HOST_MACHINE)
             wait_until(host.not_running_reason, seconds=30, what="forwarders from 127.0.0.1")
             self._folders.save(memory.model_copy(update={"complete": True}))
@@ -239,6 +218,30 @@ class Lab:
             raise LabError(f"lab {self.name} has no machine {name!r}; it has {', '.join(machine_names(plan))}")
         return self._machine(plan, name)
 
+    def _start_regions(self, plan: LabPlan, tools: LabTools, say: Callable[..., None]) -> None:
+        """Start all regions side by side; the first failure ends the waiting for the others."""
+        archives = [*system_archives(tools), *workload_archives(tools)]
+        stop = threading.Event()
+
+        def start(region: RegionPlan) -> None:
+            RegionStart(
+                RegionPrograms(plan, region, self._folders, tools.kubernetes),
+                router=self._machine(plan, region.router),
+                nodes={node: self._machine(plan, node.machine, node.name) for node in region.nodes},
+                kubeconfig=self._folders.kubeconfig(region.name),
+                say=lambda step: say(region.name, step),
+                stop=stop,
+            ).run(archives)
+            say(region.name, "ready", finished=True)
+
+        with ThreadPoolExecutor(max_workers=len(plan.regions)) as pool:
+            try:
+                for future in as_completed([pool.submit(start, region) for region in plan.regions]):
+                    future.result()
+            finally:
+                # One region failed, or the user interrupts.
+                stop.set()
+
     def _machine(self, plan: LabPlan, name: str, hostname: str | None = None) -> Machine:
         namespace = None if name == HOST_MACHINE else plan.namespace(name)
         return Machine(self._folders, name, hostname=hostname or name, namespace=namespace)
@@ -248,8 +251,8 @@ class Lab:
             raise LabError(f"lab {self.name} is not up yet; bring it up with `spanmesh lab up {self.name}`")
         return path
 
-    def _remember(self, regions: int | None, nodes: int | None, istio_versions: Sequence[str]) -> Memory:
-        """Merge what is asked for with what the lab is, and write it down before anything is made."""
+    def _wanted(self, regions: int | None, nodes: int | None, istio_versions: Sequence[str]) -> Memory:
+        """What is asked for, merged with what the lab is."""
         old = self._folders.load()
         wanted_regions = regions or (old.regions if old else DEFAULT_REGIONS)
         wanted_nodes = nodes or (old.nodes if old else DEFAULT_NODES)
@@ -264,14 +267,16 @@ class Lab:
                     f"take it down first with `spanmesh lab down {self.name}`"
                 )
         versions = sorted({*(old.istio_versions if old else []), *istio_versions})
-        memory = Memory(
+        return Memory(
             regions=wanted_regions, nodes=wanted_nodes, istio_versions=versions, ports=old.ports if old else {}
         )
+
+    def _write_down(self, memory: Memory) -> None:
+        """Before anything is made, so that `down` and the next `up` know of it."""
         self._folders.state.mkdir(parents=True, exist_ok=True)
         # Private keys of the clusters lie below.
         self._folders.state.chmod(0o700)
         self._folders.save(memory)
-        return memory
 
     def _ensure_host_machine(self, plan: LabPlan, memory: Memory) -> None:
         """The forwarders on 127.0.0.1. A port that another program took meanwhile is replaced by a free one."""

@@ -17,6 +17,7 @@ RUN = CliRunner()
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPANMESH_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("lab.state.LOCK_ROOT", tmp_path / "lock")
     monkeypatch.setattr("lab.network.labs_with_namespaces", set)
     monkeypatch.setattr("lab.lab.marked_processes", lambda *_: [])
 
@@ -108,3 +109,19 @@ def test_each_command_explains_every_option(command: str) -> None:
     described = get_command(app).commands[command]  # type: ignore[attr-defined]
     assert described.help
     assert all(getattr(parameter, "help", None) for parameter in described.params)
+
+
+def test_a_version_of_istio_that_cannot_be_had_does_not_stay_with_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.lab.prepare_machine", lambda _: None)
+    before = saved("mine").load()
+    result = RUN.invoke(app, ["up", "mine", "--istio", "0.0.1"])
+    assert isinstance(result.exception, LabError)
+    assert "0.0.1" in str(result.exception)
+    assert LabFolders("mine").load() == before
+
+
+def test_a_lab_does_not_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.lab.prepare_machine", lambda _: None)
+    saved("mine")
+    result = RUN.invoke(app, ["up", "mine", "--regions", "1"])
+    assert "lab mine has 2 regions and cannot shrink to 1; take it down first" in str(result.exception)
