@@ -1,5 +1,6 @@
 """What several of these tests start from."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.toolchain.stand_in import Host, Silent, serving, silent
-from toolchain import Step, Toolchain
+from toolchain import Step, Toolchain, cache_root
+from toolchain.cache import ToolCache
 from toolchain.catalogue import Catalogue, read_catalogue
+from toolchain.golang import GoBuilds
 
 
 class Told:
@@ -46,8 +49,15 @@ def go_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("gocache")
 
 
+@pytest.fixture(scope="session")
+def go_folder() -> Path:
+    """Where `go` is: on PATH, or what the toolchain fetches where it is missing, once and not for each test."""
+    return GoBuilds(ToolCache(cache_root()), read_catalogue()).go().parent
+
+
 @pytest.fixture(autouse=True)
-def use_go_cache(go_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def use_go(go_folder: Path, go_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{go_folder}")
     monkeypatch.setenv("SPANMESH_GOCACHE", str(go_cache))
 
 

@@ -75,8 +75,6 @@ def test_go_comes_from_its_wheel_where_it_is_missing_or_too_old(
     make: Make, wheels: Path, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_go: str | None
 ) -> None:
     real = shutil.which("go")
-    if real is None:
-        pytest.skip("the stand-in for the wheel's Go needs a real one")
     launcher = f'#!/bin/sh\nexec {real} "$@"\n'
     sha256 = write_wheel(wheels, "carrier", {"go/bin/go": launcher})
     (tmp_path / "bin").mkdir()
