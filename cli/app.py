@@ -6,7 +6,7 @@ import typer
 
 from cli import lab, tools
 from cli.adopt import adopt
-from cli.console import err
+from cli.console import err, fail
 from cli.demo import demo
 from cli.env import env
 from cli.repair import repair
@@ -37,8 +37,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED as error:
-        err.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        sys.exit(1)
+        fail(str(error))
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(130)

@@ -4,6 +4,7 @@ import sys
 from typing import NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 
 PIPED_WIDTH = 200
 
@@ -14,10 +15,10 @@ err = Console(stderr=True, highlight=False)
 
 def fail(message: str) -> NoReturn:
     """Print an error and end with exit code 1."""
-    err.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     sys.exit(1)
 
 
 def step(message: str) -> None:
     """Print one line of progress."""
-    err.print(f"[bold]==>[/] {message}", soft_wrap=True)
+    err.print(f"[bold]==>[/] {escape(message)}", soft_wrap=True)

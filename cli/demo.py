@@ -9,6 +9,7 @@ import typer
 
 from cli.console import err, fail, out, step
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
+from cli.lab import shown_progress
 from cli.matrix import matrix_table
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiStack
@@ -36,7 +37,8 @@ def demo(
     step("Tools: Pulumi, Kubernetes, Istio, Envoy")
     tools = Toolchain().ensure([*tool_names([ISTIO_CURRENT]), *PULUMI_TOOLS, charts_tool(ISTIO_CURRENT)], origin=origin)
     step("Lab: two regions that cannot reach each other")
-    lab.up(regions=2, istio_versions=[ISTIO_CURRENT])
+    with shown_progress() as report:
+        lab.up(regions=2, istio_versions=[ISTIO_CURRENT], report=report)
     link_charts(tools)
     environment = lab_environment(lab, tools)
     os.environ.update(environment)

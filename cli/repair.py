@@ -1,25 +1,45 @@
 """`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli.console import err
+from cli.console import err, fail
 from cli.project import ROOT, load_stack
-from live.helm_records import delete_records, unfinished_records
+from cli.pulumi import PulumiStack
+from live.helm_records import delete_records, helm_records
+
+RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def repair(
     stack: Annotated[str, typer.Option("--stack", "-s", help="Stack whose clusters are looked at.")],
     cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
 ) -> None:
-    """Delete Helm's unfinished records of istio-base and istiod, so that `pulumi up` can go on.
+    """Delete Helm's records of releases that are unfinished, or that the stack's state does not know.
 
-    Only the records go; what Helm had already made stays and is taken up again.
+    `pulumi up` can then go on: what Helm had already made stays, and is taken up again.
     """
     declared = load_stack(stack, cwd)
+    known = _releases_in_state(PulumiStack(cwd, stack, {}))
     for name, access in declared.accesses.items():
-        records = unfinished_records(access)
+        records = [r for r in helm_records(access) if r.pending or (name, r.release) not in known]
         delete_records(access, records)
-        err.print(f"cluster {name}: " + (f"deleted {', '.join(records)}" if records else "nothing unfinished"))
+        deleted = ", ".join(str(record) for record in records)
+        err.print(f"cluster {name}: " + (f"deleted {deleted}" if records else "nothing to repair"))
+
+
+def _releases_in_state(stack: PulumiStack) -> set[tuple[str, str]]:
+    """Cluster and release name of each Helm release that Pulumi knows."""
+    exported = stack.run("stack", "export", capture=True)
+    if exported.returncode:
+        fail(f"`pulumi stack export` failed:\n{exported.stdout}")
+    resources: list[dict[str, Any]] = json.loads(exported.stdout)["deployment"].get("resources") or []
+    return {
+        # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
+        (resource["provider"].split("::")[-2], resource["outputs"]["name"])
+        for resource in resources
+        if resource["type"] == RELEASE and "name" in resource.get("outputs", {})
+    }

@@ -1,6 +1,7 @@
-"""Helm's own records of releases: what a killed installation leaves, and how to clear it."""
+"""Helm's own records of releases: what a killed run leaves, and how to clear it."""
 
 import re
+from dataclasses import dataclass
 
 from kubernetes import client
 
@@ -8,30 +9,44 @@ from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.ownership import BASE, ISTIOD, NAMESPACE
 
-RECORD = re.compile(r"^sh\.helm\.release\.v1\.(?P<release>.+)\.v(?P<revision>\d+)$")
+RECORD = re.compile(r"^sh\.helm\.release\.v1\.(?P<release>.+)\.v\d+$")
 
 
-def unfinished_records(access: ClusterAccess) -> list[str]:
-    """Names of Helm's record Secrets of the mesh's releases that stand at ``pending-…``.
+@dataclass(frozen=True)
+class HelmRecord:
+    """One revision of a release, as Helm keeps it in a Secret.
 
-    A process that was killed leaves one, and Helm then refuses every further change ("another operation … is in
-    progress", "cannot re-use a name that is still in use").
+    Attributes:
+        secret: name of the Secret.
+        release: name of the release.
+        pending: whether the run that wrote it never came to its end.
     """
+
+    secret: str
+    release: str
+    pending: bool
+
+    def __str__(self) -> str:
+        return self.secret
+
+
+def helm_records(access: ClusterAccess) -> list[HelmRecord]:
+    """The records of the mesh's releases in one cluster."""
     with api_client(access) as api:
         core = client.CoreV1Api(api)
         secrets = core.list_namespaced_secret(NAMESPACE, label_selector="owner=helm", _request_timeout=TIMEOUT)
     return [
-        secret.metadata.name
+        HelmRecord(
+            secret.metadata.name, match["release"], secret.metadata.labels.get("status", "").startswith("pending")
+        )
         for secret in secrets.items
-        if (match := RECORD.match(secret.metadata.name))
-        and match["release"] in (BASE, ISTIOD)
-        and secret.metadata.labels.get("status", "").startswith("pending")
+        if (match := RECORD.match(secret.metadata.name)) and match["release"] in (BASE, ISTIOD)
     ]
 
 
-def delete_records(access: ClusterAccess, names: list[str]) -> None:
-    """Delete the record Secrets; the objects that Helm had made stay."""
+def delete_records(access: ClusterAccess, records: list[HelmRecord]) -> None:
+    """Delete records; the objects that Helm had made stay, and carry its ownership."""
     with api_client(access) as api:
         core = client.CoreV1Api(api)
-        for name in names:
-            core.delete_namespaced_secret(name, NAMESPACE, _request_timeout=TIMEOUT)
+        for record in records:
+            core.delete_namespaced_secret(record.secret, NAMESPACE, _request_timeout=TIMEOUT)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from live.helm_records import unfinished_records
+from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
 from live.ownership import foreign_objects
 from live.reachability import UnreachableError, cluster_uid
@@ -64,7 +64,7 @@ def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightRep
 def _cluster(access: ClusterAccess, version: str) -> tuple[str, list[tuple[str, str]]]:
     uid = cluster_uid(access)
     problems: list[tuple[str, str]] = []
-    if records := unfinished_records(access):
+    if records := [str(record) for record in helm_records(access) if record.pending]:
         problems.append(
             (
                 f"cluster {access.name}: an interrupted run left Helm releases unfinished: {', '.join(records)}",

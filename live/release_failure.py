@@ -8,6 +8,9 @@ from live.kubeconfig import ClusterAccess
 from live.ownership import NAMESPACE
 from live.workloads import why_not_ready
 
+# Helm's words where a release stands in the cluster that is not in the stack's state, or not finished.
+UNKNOWN_RELEASE = ("cannot re-use a name that is still in use", "another operation (install/upgrade/rollback)")
+
 
 def explain_failed_release(access: ClusterAccess) -> pulumi.ErrorHook:
     """A hook that logs why the pods of istio-system are not ready; it never asks for a retry.
@@ -20,6 +23,8 @@ def explain_failed_release(access: ClusterAccess) -> pulumi.ErrorHook:
             reasons = why_not_ready(access, NAMESPACE)
         except (ApiException, HTTPError) as error:
             reasons = [f"the cluster does not answer: {error}"]
+        if any(sign in error for sign in UNKNOWN_RELEASE for error in args.errors):
+            reasons = ["an interrupted run left a Helm release that Pulumi does not know. Run `spanmesh repair`"]
         for reason in reasons:
             pulumi.log.error(f"cluster {access.name}: {args.name}: {reason}")
         return False

@@ -108,7 +108,8 @@ def _identity_in_values(key: str, istio: Istio) -> Iterator[Problem]:
         for step in path.split("."):
             at = at.get(step) if isinstance(at, dict) else None
         if at is not None:
-            yield Problem(f"{key}.values.{path}", f"it is set by the stack file's own key `{own_key}`", "Remove it here")
+            cause = f"it is set by the stack file's own key `{own_key}`"
+            yield Problem(f"{key}.values.{path}", cause, "Remove it here")
 
 
 def _links(mesh: Mesh) -> Iterator[Problem]:

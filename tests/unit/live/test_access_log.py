@@ -15,7 +15,7 @@ outbound|5000||helloworld.sample.svc.cluster.local 10.244.0.9:58982 10.96.215.20
 "curl/7.88.1" "1f5d3b6f-0c50-4d4e-9d0b-3c5a5bd2ad37" "helloworld.sample:5000" "-" \
 outbound|5000||helloworld.sample.svc.cluster.local - 10.96.215.202:5000 10.244.0.9:57003 - default
 [2026-11-22T16:54:02.140Z] "GET /other HTTP/1.1" 200 - via_upstream - "-" 0 78 4 4 "-" \
-"curl/7.88.1" "2f5d3b6f-0c50-4d4e-9d0b-3c5a5bd2ad37" "other.sample:80" "10.244.0.7:80" outbound|80||other.sample - - - - -
+"curl/7.88.1" "2f5d3b6f-0c50-4d4e-9d0b-3c5a5bd2ad37" "other.sample:80" "10.244.0.7:80" outbound|80||other.sample -
 """
 
 
