@@ -13,7 +13,9 @@ from topology.defaults import istio_of
 
 
 def adopt(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="Stack whose clusters are looked at.")],
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are looked at; default: the selected one.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take them over without asking.")] = False,
     cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import fail
+from cli.console import err, fail
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
 from lab import Lab
 from toolchain import Tool, Toolchain
@@ -29,6 +29,8 @@ def env(
     for extra in ("istioctl@" + ISTIO_CURRENT, charts_tool("1.22.3")):
         if found := toolchain.find(extra):
             tools[extra] = found
+        else:
+            err.print(f"{extra} is not there yet: `spanmesh tools install {extra}` gets it", soft_wrap=True)
     link_charts(tools)
     for key, value in lab_environment(chosen, tools).items():
         typer.echo(f"export {key}={shlex.quote(value)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from cli.pulumi import PulumiStack
 from live.kubeconfig import ClusterAccess, read_accesses
 from topology import Mesh, MeshConfigError, Problem, load_mesh
 
@@ -29,12 +30,13 @@ class Stack:
     accesses: dict[str, ClusterAccess]
 
 
-def load_stack(name: str, project: Path = ROOT) -> Stack:
-    """The stack called ``name``.
+def load_stack(name: str | None, project: Path = ROOT) -> Stack:
+    """The stack called ``name``; the one that Pulumi has selected where it is None.
 
     Raises:
         MeshConfigError: no such stack file, or what it declares is wrong.
     """
+    name = name or _selected(project)
     path = project / "stacks" / f"Pulumi.{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.name.split(".")[1] for p in path.parent.glob("Pulumi.*.yaml")))
@@ -42,3 +44,12 @@ def load_stack(name: str, project: Path = ROOT) -> Stack:
     document: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
     mesh = load_mesh((document.get("config") or {}).get("spanmesh:mesh"))
     return Stack(project, name, mesh, read_accesses(mesh))
+
+
+def _selected(project: Path) -> str:
+    name = PulumiStack.selected(project)
+    if name is None:
+        raise MeshConfigError(
+            [Problem("--stack", f"no stack is selected in {project}", "Name one, or run `pulumi stack select NAME`")]
+        )
+    return name

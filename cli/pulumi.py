@@ -52,6 +52,21 @@ class PulumiStack:
             text=True,
         )
 
+    @staticmethod
+    def selected(project: Path) -> str | None:
+        """Name of the stack that is selected in a project; None where none is, or where Pulumi is not installed."""
+        try:
+            ended = subprocess.run(
+                ["pulumi", "stack", "--show-name", "--non-interactive"],
+                cwd=project,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+        except FileNotFoundError:
+            return None
+        return ended.stdout.strip() or None
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs."""
         return dict(json.loads(self.run("stack", "output", "--json", capture=True).stdout))

@@ -15,7 +15,9 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def repair(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="Stack whose clusters are looked at.")],
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are looked at; default: the selected one.")
+    ] = None,
     cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
 ) -> None:
     """Delete Helm's records of releases that are unfinished, or that the stack's state does not know.
@@ -23,7 +25,7 @@ def repair(
     `pulumi up` can then go on: what Helm had already made stays, and is taken up again.
     """
     declared = load_stack(stack, cwd)
-    known = _releases_in_state(PulumiStack(cwd, stack, {}))
+    known = _releases_in_state(PulumiStack(cwd, declared.name, {}))
     for name, access in declared.accesses.items():
         records = [r for r in helm_records(access) if r.pending or (name, r.release) not in known]
         delete_records(access, records)

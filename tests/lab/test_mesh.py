@@ -10,6 +10,7 @@ import pytest
 from kubernetes import client
 
 from cli.demo import silent_cells
+from lab import Lab
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.traffic import Row, traffic_matrix
@@ -109,6 +110,15 @@ def test_outputs_name_gateways_root_and_nothing_secret(mesh: LabStack, tmp_path:
     assert outputs["clusters"]["cluster2"]["region"] == "cn-east-3"
     assert outputs["clusters"]["cluster1"]["eastWest"]["port"] == 15443
     assert "[secret]" not in json.dumps(outputs)
+
+
+def test_an_ingress_gateway_answers_from_outside_at_the_address_of_the_outputs(mesh: LabStack, lab: Lab) -> None:
+    clusters = mesh.pulumi.outputs()["clusters"]
+    (address,) = clusters["cluster1"]["ingress"]["addresses"]
+    assert clusters["cluster2"]["ingress"] is None
+    health = f"http://{address}:15021/healthz/ready"
+    asked = ["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", health]
+    assert lab.machine("cn-east-3-router").run(asked) == "200"
 
 
 def test_nothing_is_left_to_change_after_an_up(mesh: LabStack) -> None:
