@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.console import err, out
 from cli.project import ROOT, load_stack
-from live.ownership import foreign_objects, take_over
+from live.ownership import foreign_objects, revision_tags, take_over
 from topology.defaults import istio_of
 
 
@@ -41,5 +41,12 @@ def adopt(
     if not yes:
         typer.confirm("Take over these objects?", abort=True, err=True)
     for cluster, objects in found.items():
-        take_over(declared.accesses[cluster], objects)
+        access = declared.accesses[cluster]
+        take_over(access, objects)
         err.print(f"cluster {cluster}: {len(objects)} objects taken over")
+        for tag in revision_tags(access):
+            err.print(
+                f"cluster {cluster}: istioctl's revision tag {tag} stays; once `pulumi up` is through, "
+                f"`istioctl tag remove {tag}` removes it",
+                soft_wrap=True,
+            )

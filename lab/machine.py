@@ -19,6 +19,7 @@ from lab.supervision import Program, Supervisor, render
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
+_GONE_SECONDS = 1.0
 
 
 class Machine:
@@ -158,8 +159,12 @@ class Machine:
                 check=True,
             )
         deadline = time.monotonic() + _START_SECONDS
+        seen = time.monotonic()
         while not self.supervisor.answers():
-            if not self._processes() or time.monotonic() > deadline:
+            if self._processes():
+                seen = time.monotonic()
+            # Not at the first look: a process in the middle of an exec shows no environment.
+            if time.monotonic() > min(deadline, seen + _GONE_SECONDS):
                 tail = log.read_text(errors="replace")[-600:].strip()
                 raise LabError(f"machine {self.name} of lab {self._folders.name} does not start (log {log}): {tail}")
             time.sleep(0.05)

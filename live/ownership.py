@@ -18,6 +18,7 @@ from live.kubeconfig import ClusterAccess
 NAMESPACE = "istio-system"
 BASE, ISTIOD = "istio-base", "istiod"
 LABELS = {"app.kubernetes.io/managed-by": "Helm"}
+TAG_LABEL = "istio.io/tag"
 CRD_TEMPLATES_SINCE = (1, 24)
 
 
@@ -84,6 +85,15 @@ def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
             if live is not None and not _is_ours(live, candidate.release):
                 found.append(candidate)
     return found
+
+
+def revision_tags(access: ClusterAccess) -> list[str]:
+    """Revision tags that ``istioctl`` made in a cluster: no chart of the mesh has them, so they stay until removed."""
+    with api_client(access) as api:
+        webhooks = client.AdmissionregistrationV1Api(api).list_mutating_webhook_configuration(
+            label_selector=TAG_LABEL, _request_timeout=TIMEOUT
+        )
+    return [w.metadata.labels[TAG_LABEL] for w in webhooks.items if not w.metadata.annotations]
 
 
 def take_over(access: ClusterAccess, objects: list[Foreign]) -> None:

@@ -29,7 +29,7 @@ class Istioctl:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         assert ended.returncode == 0, ended.stderr + ended.stdout
         return ended.stdout

@@ -1,11 +1,12 @@
 """Clusters that are not as they should be: a clear message with the cure, before anything is touched."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ import pytest
 import yaml
 from kubernetes import client
 
+from cli.demo import silent_cells
 from cli.project import ROOT
 from live.client import api_client
 from live.helm_records import helm_records
+from live.traffic import traffic_matrix
+from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
 
 RELEASE_TYPE = "spanmesh:index:Mesh$spanmesh:index:Cluster$spanmesh:index:ControlPlane$kubernetes:helm.sh/v3:Release"
-CRD = "virtualservices.networking.istio.io"
 
 
 def spanmesh(stack: LabStack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -101,62 +104,52 @@ def test_a_wrong_passphrase_is_named(empty: LabStack) -> None:
     assert "incorrect passphrase" in ended.stdout
 
 
-@pytest.fixture
-def crds(empty: LabStack) -> Iterator[client.ApiextensionsV1Api]:
-    """cluster2's CRDs."""
-    with api_client(empty.accesses["cluster2"]) as api:
-        apiextensions = client.ApiextensionsV1Api(api)
-        yield apiextensions
-        # What is left without an owner would stop the next test.
-        for crd in apiextensions.list_custom_resource_definition().items:
-            if not crd.metadata.annotations:
-                apiextensions.delete_custom_resource_definition(crd.metadata.name)
+LEFT_BEHIND = """\
+apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+spec:
+  profile: minimal
+  hub: localhost/istio
+  tag: 1.32-dev
+  values:
+    global: {imagePullPolicy: IfNotPresent}
+    telemetry: {enabled: false}
+    pilot: {autoscaleEnabled: false, resources: {requests: {cpu: 50m, memory: 128Mi}}}
+"""
 
 
-def test_what_another_installer_left_is_refused_and_can_be_taken_over(
-    empty: LabStack, crds: client.ApiextensionsV1Api
+def test_an_istio_of_another_installer_is_refused_and_can_be_taken_over(
+    empty: LabStack, istioctl: Istioctl, tmp_path: Path
 ) -> None:
-    plant_crd(crds)
-    ended = empty.attempt("preview")
-    assert ended.returncode != 0
-    assert "spanmesh:mesh.clusters[1]: cluster cluster2: Istio objects of another installer" in ended.stdout
-    assert f"CustomResourceDefinition {CRD}" in ended.stdout
-    assert "spanmesh adopt" in ended.stdout
-    declined = spanmesh(empty, "adopt")
-    assert declined.returncode != 0
-    assert CRD in declined.stdout
-    assert not crds.read_custom_resource_definition(CRD).metadata.annotations
-    taken = spanmesh(empty, "adopt", "--yes")
-    assert taken.returncode == 0, taken.stderr
+    declared = tmp_path / "left-behind.yaml"
+    declared.write_text(LEFT_BEHIND)
+    istioctl.run("cluster2", "install", "-y", "-f", str(declared))
     try:
+        ended = empty.attempt("preview")
+        assert ended.returncode != 0
+        assert "spanmesh:mesh.clusters[1]: cluster cluster2: Istio objects of another installer" in ended.stdout
+        assert "spanmesh adopt" in ended.stdout
+        declined = spanmesh(empty, "adopt")
+        assert declined.returncode != 0
+        shown = re.findall(r"cluster2 .* (Deployment|MutatingWebhookConfiguration|ServiceAccount) ", declined.stdout)
+        assert {"Deployment", "MutatingWebhookConfiguration", "ServiceAccount"} == set(shown)
+        assert owner_of_istiod(empty) is None
+        taken = spanmesh(empty, "adopt", "--yes")
+        assert taken.returncode == 0, taken.stderr
+        assert "istioctl tag remove default" in taken.stderr
         empty.up()
-        crd = crds.read_custom_resource_definition(CRD)
-        assert crd.metadata.annotations["meta.helm.sh/release-name"] == "istio-base"
-        assert len(crd.spec.versions) == 3
+        assert owner_of_istiod(empty) == "istiod"
+        assert silent_cells(empty.load().mesh, traffic_matrix(empty.accesses, "sample", {}, 20)) == []
     finally:
         empty.destroy()
+        istioctl.run("cluster2", "uninstall", "--purge", "-y")
 
 
-def plant_crd(api: client.ApiextensionsV1Api) -> None:
-    """The CRD of VirtualService as another installer would leave it: without Helm's ownership."""
-    if any(crd.metadata.name == CRD for crd in api.list_custom_resource_definition().items):
-        api.delete_custom_resource_definition(CRD)
-        while any(crd.metadata.name == CRD for crd in api.list_custom_resource_definition().items):
-            time.sleep(0.2)
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    api.create_custom_resource_definition(
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": CRD},
-            "spec": {
-                "group": "networking.istio.io",
-                "scope": "Namespaced",
-                "names": {"kind": "VirtualService", "plural": "virtualservices", "singular": "virtualservice"},
-                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-            },
-        }
-    )
+def owner_of_istiod(stack: LabStack) -> str | None:
+    """The Helm release that cluster2's istiod belongs to."""
+    with api_client(stack.accesses["cluster2"]) as api:
+        deployment = client.AppsV1Api(api).read_namespaced_deployment("istiod", "istio-system")
+    return (deployment.metadata.annotations or {}).get("meta.helm.sh/release-name")
 
 
 def test_an_istiod_that_cannot_start_is_explained_by_pod_and_reason_and_cured_by_the_next_up(
