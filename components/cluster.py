@@ -12,9 +12,7 @@ from components.ingress_gateway import IngressGateway, IngressGatewayArgs
 from components.intermediate_ca import IntermediateCA, IntermediateCAArgs
 from components.root_ca import RootCA
 from topology import model
-from topology.defaults import istio_of
-
-NAMESPACE = "istio-system"
+from topology.defaults import NAMESPACE, istio_of
 
 
 @dataclass(frozen=True)

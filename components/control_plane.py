@@ -7,11 +7,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from topology.defaults import merge
+from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE, merge
 from topology.model import Istio
-
-BASE_RELEASE = "istio-base"
-ISTIOD_RELEASE = "istiod"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.remote_access import Peer, RemoteAccess, RemoteAccessArgs
 from components.root_ca import RootCA, RootCAArgs
 from topology import links, model
+from topology.defaults import NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class Mesh(pulumi.ComponentResource):
             f"{name}-{reader.name}-remote",
             RemoteAccessArgs(
                 reader=reader.name,
-                namespace="istio-system",
+                namespace=NAMESPACE,
                 peers=[
                     Peer(
                         name=peer.name,
                         api_server=peer.api_server,
-                        namespace="istio-system",
+                        namespace=NAMESPACE,
                         provider=args.providers[peer.name],
                         ready=[self.clusters[peer.name].namespace],
                     )

@@ -7,7 +7,7 @@ from kubernetes import client
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.ownership import BASE, ISTIOD, NAMESPACE
+from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE, NAMESPACE
 
 RECORD = re.compile(r"^sh\.helm\.release\.v1\.(?P<release>.+)\.v\d+$")
 
@@ -40,7 +40,7 @@ def helm_records(access: ClusterAccess) -> list[HelmRecord]:
             secret.metadata.name, match["release"], secret.metadata.labels.get("status", "").startswith("pending")
         )
         for secret in secrets.items
-        if (match := RECORD.match(secret.metadata.name)) and match["release"] in (BASE, ISTIOD)
+        if (match := RECORD.match(secret.metadata.name)) and match["release"] in (BASE_RELEASE, ISTIOD_RELEASE)
     ]
 
 

@@ -14,9 +14,10 @@ from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from topology.defaults import BASE_RELEASE as BASE
+from topology.defaults import ISTIOD_RELEASE as ISTIOD
+from topology.defaults import NAMESPACE
 
-NAMESPACE = "istio-system"
-BASE, ISTIOD = "istio-base", "istiod"
 LABELS = {"app.kubernetes.io/managed-by": "Helm"}
 TAG_LABEL = "istio.io/tag"
 CRD_TEMPLATES_SINCE = (1, 24)

@@ -5,8 +5,8 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from live.kubeconfig import ClusterAccess
-from live.ownership import NAMESPACE
 from live.workloads import why_not_ready
+from topology.defaults import NAMESPACE
 
 # Helm's words where a release stands in the cluster that is not in the stack's state, or not finished.
 UNKNOWN_RELEASE = ("cannot re-use a name that is still in use", "another operation (install/upgrade/rollback)")

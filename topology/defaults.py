@@ -1,9 +1,11 @@
-"""What holds for Istio where the stack file is silent."""
+"""What holds for Istio where the stack file is silent, and the names that it does not choose."""
 
 from typing import Any
 
 from topology.model import Cluster, Istio, Mesh
 
+NAMESPACE = "istio-system"
+BASE_RELEASE, ISTIOD_RELEASE = "istio-base", "istiod"
 VERSION = "1.30.5"
 HUB = "docker.io/istio"
 CHARTS = "https://istio-release.storage.googleapis.com/charts"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import machine as machine_module
 from lab.errors import LabError
 from lab.machine import Machine
 from lab.state import LabFolders
@@ -15,10 +14,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine whose process is never seen, as in the middle of an exec."""
     monkeypatch.setenv("SPANMESH_STATE", str(tmp_path))
     monkeypatch.setattr("lab.state.RUN_ROOT", tmp_path / "run")
-    monkeypatch.setattr(machine_module, "marked_processes", lambda _lab: [])
-    monkeypatch.setattr(machine_module.subprocess, "run", lambda *_args, **_options: None)
-    monkeypatch.setattr(machine_module.cgroups, "delete_machine_group", lambda *_names: None)
-    monkeypatch.setattr(machine_module.cgroups, "ensure_machine_group", lambda *_names: [])
+    monkeypatch.setattr("lab.machine.marked_processes", lambda _lab: [])
+    monkeypatch.setattr("lab.machine.subprocess.run", lambda *_args, **_options: None)
+    monkeypatch.setattr("lab.cgroups.delete_machine_group", lambda *_names: None)
+    monkeypatch.setattr("lab.cgroups.ensure_machine_group", lambda *_names: [])
     return Machine(LabFolders("unit"), "node", hostname="node", namespace=None)
 
 
