@@ -9,6 +9,7 @@ from cli.adopt import adopt
 from cli.console import err, fail
 from cli.demo import demo
 from cli.env import env
+from cli.pulumi import PulumiError
 from cli.repair import repair
 from lab import LabError
 from live.reachability import UnreachableError
@@ -16,7 +17,7 @@ from live.traffic import NoClientError
 from toolchain import ToolError
 from topology import MeshConfigError
 
-EXPECTED = (LabError, ToolError, MeshConfigError, UnreachableError, NoClientError)
+EXPECTED = (LabError, ToolError, MeshConfigError, UnreachableError, NoClientError, PulumiError)
 
 app = typer.Typer(
     name="spanmesh",

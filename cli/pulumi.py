@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class PulumiError(Exception):
+    """A Pulumi command that failed."""
+
+
 @dataclass(frozen=True)
 class PulumiStack:
     """One stack of a project, in a given environment.
@@ -42,15 +46,7 @@ class PulumiStack:
 
     def select(self) -> subprocess.CompletedProcess[str]:
         """Make the stack where there is none, and select it."""
-        return subprocess.run(
-            [self._program(), "stack", "select", "--create", self.name, "--non-interactive"],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return self.run("stack", "select", "--create", capture=True)
 
     @staticmethod
     def selected(project: Path) -> str | None:
@@ -68,8 +64,30 @@ class PulumiStack:
         return ended.stdout.strip() or None
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs."""
-        return dict(json.loads(self.run("stack", "output", "--json", capture=True).stdout))
+        """The stack's outputs.
+
+        Raises:
+            PulumiError: Pulumi cannot say.
+        """
+        return dict(self.read("stack", "output", "--json"))
+
+    def read(self, *arguments: str) -> Any:
+        """What a command prints as JSON. Its warnings are no part of that: they go on to standard error.
+
+        Raises:
+            PulumiError: the command fails; why stands on standard error.
+        """
+        ended = subprocess.run(
+            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if ended.returncode:
+            raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed; why stands above")
+        return json.loads(ended.stdout)
 
     def _program(self) -> str:
         # The one on the lab's PATH, not the one on ours.

@@ -1,12 +1,11 @@
 """`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.console import err, fail
+from cli.console import err
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiStack
 from live.helm_records import delete_records, helm_records
@@ -35,10 +34,7 @@ def repair(
 
 def _releases_in_state(stack: PulumiStack) -> set[tuple[str, str]]:
     """Cluster and release name of each Helm release that Pulumi knows."""
-    exported = stack.run("stack", "export", capture=True)
-    if exported.returncode:
-        fail(f"`pulumi stack export` failed:\n{exported.stdout}")
-    resources: list[dict[str, Any]] = json.loads(exported.stdout)["deployment"].get("resources") or []
+    resources: list[dict[str, Any]] = stack.read("stack", "export")["deployment"].get("resources") or []
     return {
         # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
         (resource["provider"].split("::")[-2], resource["outputs"]["name"])

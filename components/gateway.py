@@ -83,13 +83,12 @@ class GatewayWorkload(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
         )
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.workload}
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
             f"{name}-autoscaler",
             metadata=meta,
             spec=k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgs(
                 scale_target_ref=k8s.autoscaling.v2.CrossVersionObjectReferenceArgs(
-                    api_version=target["apiVersion"], kind=target["kind"], name=target["name"]
+                    api_version="apps/v1", kind="Deployment", name=args.workload
                 ),
                 min_replicas=args.gateway.replicas,
                 max_replicas=args.gateway.replicas * SCALE,

@@ -46,9 +46,8 @@ def read_access(cluster: Cluster, key: str) -> ClusterAccess:
     Raises:
         MeshConfigError: no such file, variable or context, or it is not a kubeconfig.
     """
-    documents = [_parse(key, source, text) for source, text in _texts(cluster, key)]
-    sources = ", ".join(source for source, _ in _texts(cluster, key))
-    merged = _merge(documents)
+    texts = _texts(cluster, key)
+    merged = _merge([_parse(key, source, text) for source, text in texts])
     context = cluster.kubeconfig.context or merged["current-context"]
     try:
         return ClusterAccess(cluster.name, _only(merged, context))
@@ -56,7 +55,7 @@ def read_access(cluster: Cluster, key: str) -> ClusterAccess:
         known = ", ".join(sorted(merged["contexts"])) or "none"
         raise _fault(
             f"{key}.kubeconfig.context",
-            f"{error.args[0]} in {sources}",
+            f"{error.args[0]} in {', '.join(source for source, _ in texts)}",
             f"Contexts there: {known}",
         ) from None
 

@@ -1,0 +1,24 @@
+"""What is read from the Pulumi CLI."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.pulumi import PulumiError, PulumiStack
+
+
+def stack(folder: Path, script: str) -> PulumiStack:
+    """A stack whose Pulumi is a shell script."""
+    program = folder / "pulumi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return PulumiStack(folder, "test", {"PATH": f"{folder}:/usr/bin:/bin"})
+
+
+def test_warnings_of_pulumi_do_not_spoil_what_it_prints_as_json(tmp_path: Path) -> None:
+    assert stack(tmp_path, """echo 'warning: old' >&2; echo '{"meshId": "mesh1"}'""").outputs() == {"meshId": "mesh1"}
+
+
+def test_a_failing_command_is_named_with_its_stack(tmp_path: Path) -> None:
+    with pytest.raises(PulumiError, match="`pulumi stack output --json` of stack test failed"):
+        stack(tmp_path, "echo 'error: locked' >&2; exit 255").outputs()
