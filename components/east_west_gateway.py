@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
-from topology.model import Gateway
+from topology.gateway import Gateway
 
 PORT = 15443
 

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from topology.model import Gateway
+from topology.gateway import Gateway
 
 STATUS_PORT = 15021
 SCALE = 5

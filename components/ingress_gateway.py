@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
-from topology.model import Ingress
+from topology.gateway import Ingress
 
 WORKLOAD = "istio-ingressgateway"
 

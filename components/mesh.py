@@ -79,7 +79,7 @@ class Mesh(pulumi.ComponentResource):
                 peers=[
                     Peer(
                         name=peer.name,
-                        api_server=peer.api_server,
+                        api_server=peer.api_server.url,
                         namespace=NAMESPACE,
                         provider=args.providers[peer.name],
                         ready=[self.clusters[peer.name].namespace],

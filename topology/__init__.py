@@ -1,9 +1,11 @@
 """What the user declares of a mesh, and what follows from it. Pure: no Pulumi, no Kubernetes, no I/O."""
 
 from topology.errors import MeshConfigError, Problem
-from topology.facts import Link, links
+from topology.facts import Link, clients_of_gateway, links, networks
+from topology.gateway import Gateway, Ingress
 from topology.load import load_mesh, load_sample
-from topology.model import Cluster, Gateway, Ingress, Istio, Kubeconfig, Mesh, Sample, Trust
+from topology.model import Cluster, Istio, Mesh, Sample, Trust
+from topology.source import Kubeconfig, Source
 
 __all__ = [
     "Cluster",
@@ -16,8 +18,11 @@ __all__ = [
     "MeshConfigError",
     "Problem",
     "Sample",
+    "Source",
     "Trust",
+    "clients_of_gateway",
     "links",
     "load_mesh",
     "load_sample",
+    "networks",
 ]

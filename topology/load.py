@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from topology.checks import check
+from topology.declared import Declared
 from topology.errors import MeshConfigError, Problem
-from topology.model import Declared, Mesh, Sample
+from topology.model import Mesh, Sample
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -56,7 +57,8 @@ def _problem(model: type[BaseModel], root: str, found: ErrorDetails) -> Problem:
         return Problem(key, "missing", f"Give {field}" if field else "Give it a value")
     help_text = _field_help(model, steps)
     cause = found["msg"][:1].lower() + found["msg"][1:]
-    return Problem(key, f"{cause}, got {_shown(found['input'])}", f"Expected: {help_text}" if help_text else "")
+    got = "" if steps and steps[-1] == "secret" else f", got {_shown(found['input'])}"
+    return Problem(key, f"{cause}{got}", f"Expected: {help_text}" if help_text else "")
 
 
 def _is_branch(step: str) -> bool:
@@ -64,6 +66,9 @@ def _is_branch(step: str) -> bool:
 
 
 def _shown(value: Any) -> str:
+    # What lies deeper may be a secret.
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

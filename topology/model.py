@@ -1,34 +1,18 @@
 """The declared mesh as typed, strict models: the shape of ``spanmesh:mesh`` in a stack file."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Discriminator, Field, Tag
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-
-
-class Declared(BaseModel):
-    """Base of every model: camelCase keys, no unknown keys, no changes after loading."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class Kubeconfig(Declared):
-    """Where the operator's kubeconfig of one cluster comes from.
-
-    Without ``path`` and ``env`` it is what kubectl would use: the files of ``KUBECONFIG``, or ``~/.kube/config``.
-    """
-
-    path: str | None = Field(None, description="Kubeconfig file; `~` is expanded.")
-    env: str | None = Field(None, description="Environment variable that holds the kubeconfig's text (not its path).")
-    context: str | None = Field(None, description="Context to use; the kubeconfig's current context when absent.")
+from topology.declared import DNS_LABEL, DNS_NAME, Declared
+from topology.gateway import Gateway, Ingress
+from topology.source import Kubeconfig, Source, UrlOrApiServer
 
 
 class Istio(Declared):
     """Which Istio is installed, and with what values.
 
-    On a cluster, each key given replaces the mesh-wide one, and ``values`` are merged over the mesh-wide values.
+    On a cluster, each key given replaces the mesh-wide one; ``env`` and ``values`` are merged over the mesh-wide ones.
     """
 
     version: str | None = Field(None, description="Istio version, for example 1.30.5: chart version and image tag.")
@@ -38,56 +22,55 @@ class Istio(Declared):
         description="Chart repository URL, or a folder with <version>/base and <version>/istiod.",
     )
     timeout_seconds: int | None = Field(None, gt=0, description="How long istiod may take to become ready.")
+    image_pull_secrets: list[str] | None = Field(
+        None, description="Secrets in istio-system by which the nodes pull Istio's images."
+    )
+    env: dict[str, str] = Field(default_factory=dict, description="Environment of istiod, for example PILOT_….")
     values: dict[str, Any] = Field(
         default_factory=dict, description="Values of the istiod chart, as Istio documents them."
     )
 
 
-class Resources(Declared):
-    """Requests and limits of a container, as in a Deployment."""
-
-    requests: dict[str, str] = Field(default_factory=dict, description="For example cpu: 100m, memory: 128Mi.")
-    limits: dict[str, str] = Field(default_factory=dict, description="For example memory: 1Gi.")
-
-
-class Gateway(Declared):
-    """The east-west gateway of one cluster: ports 15021 (health) and 15443 (mutual TLS, by SNI)."""
-
-    annotations: dict[str, str] = Field(
-        default_factory=dict, description="Annotations of the gateway's Service, for the cloud."
-    )
-    load_balancer_class: str | None = Field(None, description="spec.loadBalancerClass of the Service.")
-    source_ranges: list[str] = Field(
-        default_factory=list,
-        description="CIDRs that may reach the gateway; empty means everyone.",
-    )
-    replicas: int = Field(2, ge=1, description="Gateway pods; autoscaling may go to five times as many.")
-    resources: Resources = Field(
-        default_factory=lambda: Resources(requests={"cpu": "100m", "memory": "128Mi"}),
-        description="Requests and limits of the proxy.",
-    )
-
-
-class Ingress(Gateway):
-    """An optional north-south ingress gateway of one cluster."""
-
-    ports: list[int] = Field(default_factory=lambda: [80, 443], description="Ports besides 15021 (health).")
-
-
 class Trust(Declared):
     """The root CA that every cluster's intermediate CA chains to."""
 
-    root: Literal["generated"] = Field(
-        "generated", description="`generated`: Pulumi makes the root key and keeps it encrypted."
+    root: Literal["generated", "provided"] = Field(
+        "generated",
+        description="`generated`: Pulumi makes the root key and keeps it encrypted. `provided`: the root's key is kept "
+        "elsewhere, and each cluster's intermediate is given.",
     )
+    root_certificate: Source | None = Field(None, description="The root certificate, PEM; with `root: provided`.")
     algorithm: Literal["ECDSA", "RSA"] = Field(
-        "ECDSA", description="Key algorithm of root and intermediates: ECDSA P-256 or RSA 4096."
+        "ECDSA", description="Algorithm of the keys that Pulumi makes: ECDSA P-256 or RSA."
     )
-    root_validity_days: int = Field(3650, gt=0, description="Lifetime of the root certificate.")
-    intermediate_validity_days: int = Field(730, gt=0, description="Lifetime of each intermediate certificate.")
+    rsa_bits: Literal[2048, 3072, 4096] = Field(4096, description="Length of the keys, with RSA.")
+    root_validity_days: int = Field(3650, gt=0, description="Lifetime of a generated root certificate.")
+    intermediate_validity_days: int = Field(
+        730, gt=0, description="Lifetime of each intermediate that the generated root signs."
+    )
     protect: bool = Field(
-        True, description="Refuse `pulumi destroy` of the root key (pulumi state unprotect lifts it)."
+        True, description="Refuse `pulumi destroy` of a generated root (pulumi state unprotect lifts it)."
     )
+
+
+class ClusterTrust(Declared):
+    """The intermediate CA of one cluster."""
+
+    rotate: str = Field("", description="Any text; another one makes Pulumi issue a new intermediate key.")
+    certificate: Source | None = Field(
+        None, description="The intermediate certificate, PEM, with those between it and the root after it."
+    )
+    key: Source | None = Field(None, description="Its private key, PEM, not encrypted.")
+    request: bool = Field(
+        False,
+        description="Pulumi makes the key and exports a certificate request; the cluster waits for `certificate`.",
+    )
+
+
+class Access(Declared):
+    """The tokens by which istiods read other clusters."""
+
+    rotate: str = Field("", description="Any text; another one makes new tokens, and ends the old ones.")
 
 
 class Cluster(Declared):
@@ -99,9 +82,20 @@ class Cluster(Declared):
         description="Istio's network; clusters with one network reach each other's pods directly.",
     )
     region: str | None = Field(None, description="Region, as in the node label topology.kubernetes.io/region.")
+    group: str | None = Field(None, description="Group whose stack brings it up; one of `groups`.")
+    cloud: str | None = Field(None, description="Preset of its load balancers (docs/clouds.md).")
     kubeconfig: Kubeconfig = Field(default_factory=Kubeconfig, description="How the operator reaches it.")
-    api_server: str = Field(description="https URL of its API server as the other clusters reach it.")
+    skip_update_unreachable: bool = Field(
+        False, description="While it does not answer, leave it as it is and go on with the other clusters."
+    )
+    api_server: UrlOrApiServer = Field(description="https URL of its API server as the other clusters reach it.")
+    egress: list[str] = Field(
+        default_factory=list,
+        description="CIDRs from which its traffic leaves: held against the `sourceRanges` of its peers.",
+    )
     istio: Istio = Field(default_factory=Istio, description="Differences from the mesh.")
+    trust: ClusterTrust = Field(default_factory=ClusterTrust, description="Its intermediate CA.")
+    access: Access = Field(default_factory=Access, description="Its tokens, as one that reads others.")
     east_west: Gateway = Field(default_factory=Gateway, description="Its east-west gateway.")
     ingress: Ingress | None = Field(None, description="A north-south gateway; absent: none.")
 
@@ -113,16 +107,51 @@ class Reader(Declared):
     peers: list[str] = Field(description="Clusters that it reads.")
 
 
+class Hubs(Declared):
+    """Hub and spoke: hubs and all others read each other; the others do not read one another."""
+
+    hubs: list[str] = Field(min_length=1, description="Clusters that read, and are read by, every other cluster.")
+
+
+class Group(Declared):
+    """Clusters that one stack brings up."""
+
+    stack: str = Field(description="The stack of this project that has `spanmesh:group` set to the group's name.")
+
+
+def _form_of_links(value: object) -> str:
+    if isinstance(value, dict | Hubs):
+        return "literal[hubs]"
+    return "list[readers]" if isinstance(value, list) else "literal[full]"
+
+
+Links = Annotated[
+    Annotated[Literal["full"], Tag("literal[full]")]
+    | Annotated[Hubs, Tag("literal[hubs]")]
+    | Annotated[list[Reader], Tag("list[readers]")],
+    Discriminator(_form_of_links),
+]
+
+
 class Mesh(Declared):
     """The whole mesh."""
 
     id: str = Field("mesh1", pattern=DNS_LABEL, description="Istio's mesh id.")
-    trust_domain: str = Field("cluster.local", description="SPIFFE trust domain of every workload.")
+    trust_domain: str = Field("cluster.local", pattern=DNS_NAME, description="SPIFFE trust domain of every workload.")
     istio: Istio = Field(default_factory=Istio, description="Istio in every cluster.")
+    allow_version_skew: bool = Field(
+        False, description="Accept Istio versions further apart than Istio supports, for the time of an upgrade."
+    )
     trust: Trust = Field(default_factory=Trust, description="Root and intermediates.")
+    access: Access = Field(default_factory=Access, description="The tokens of every reader.")
+    east_west: Gateway = Field(default_factory=Gateway, description="What every east-west gateway starts from.")
+    groups: dict[str, Group] = Field(
+        default_factory=dict, description="Divides the mesh: a stack for each group, and this one for trust and links."
+    )
     clusters: list[Cluster] = Field(min_length=1, description="The clusters, in order.")
-    links: Literal["full"] | list[Reader] = Field(
-        "full", description="`full`: every istiod reads every other cluster; or the list."
+    links: Links = Field(
+        "full",
+        description="Who reads whom. `full`: every istiod every other cluster; `hubs`: hub and spoke; or the list.",
     )
 
     def cluster(self, name: str) -> Cluster:

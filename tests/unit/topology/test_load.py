@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from topology import MeshConfigError, links, load_mesh, load_sample
-from topology.defaults import istio_of
+from topology.checks import doubts
+from topology.defaults import east_west_of, istio_of
 
 CASES = yaml.safe_load(Path(__file__).with_name("bad_input.yaml").read_text())
 GOOD: dict[str, Any] = {
@@ -81,12 +82,12 @@ def test_a_clusters_istio_is_laid_over_the_meshs() -> None:
         changed(
             {
                 "istio": {"version": "1.30.5", "values": {"pilot": {"env": {"A": "1", "B": "1"}}}},
-                "clusters.1.istio": {"version": "1.22.3", "values": {"pilot": {"env": {"B": "2"}}}},
+                "clusters.1.istio": {"version": "1.29.4", "values": {"pilot": {"env": {"B": "2"}}}},
             }
         )
     )
     first, second = (istio_of(mesh, cluster) for cluster in mesh.clusters)
-    assert (first.version, second.version) == ("1.30.5", "1.22.3")
+    assert (first.version, second.version) == ("1.30.5", "1.29.4")
     assert first.values == {"pilot": {"env": {"A": "1", "B": "1"}}}
     assert second.values == {"pilot": {"env": {"A": "1", "B": "2"}}}
 
@@ -102,3 +103,52 @@ def test_the_labs_stack_file_is_a_good_mesh() -> None:
     mesh = load_mesh(config["spanmesh:mesh"])
     assert {c.network for c in mesh.clusters} == {"network1", "network2"}
     assert config["pulumi:disable-default-providers"] == ["kubernetes"]
+
+
+def test_a_secret_is_never_shown_in_an_error() -> None:
+    with pytest.raises(MeshConfigError) as refused:
+        load_mesh(changed({"clusters.0.kubeconfig": {"secret": ["top-secret"]}}))
+    assert "kubeconfig.secret" in str(refused.value)
+    assert "top-secret" not in str(refused.value)
+    with pytest.raises(MeshConfigError) as refused:
+        load_mesh(changed({"clusters.0": [{"kubeconfig": {"secret": "top-secret"}}]}))
+    assert "top-secret" not in str(refused.value)
+    assert "top-secret" not in repr(load_mesh(changed({"clusters.0.kubeconfig": {"secret": "top-secret"}})))
+
+
+def test_a_clusters_gateway_is_laid_over_the_meshs() -> None:
+    mesh = load_mesh(
+        changed(
+            {
+                "eastWest": {"replicas": 3, "annotations": {"a": "1", "b": "1"}, "sourceRanges": ["203.0.113.0/24"]},
+                "clusters.1.eastWest": {"annotations": {"b": "2"}, "sourceRanges": ["198.51.100.0/24"]},
+            }
+        )
+    )
+    first, second = (east_west_of(mesh, cluster) for cluster in mesh.clusters)
+    assert (first.replicas, first.annotations, first.source_ranges) == (
+        3,
+        {"a": "1", "b": "1"},
+        ["203.0.113.0/24"],
+    )
+    assert (second.replicas, second.annotations, second.source_ranges) == (
+        3,
+        {"a": "1", "b": "2"},
+        ["198.51.100.0/24"],
+    )
+
+
+def test_an_upgrade_may_leave_versions_further_apart() -> None:
+    mesh = load_mesh(changed({"allowVersionSkew": True, "clusters.1.istio": {"version": "1.22.3"}}))
+    assert [istio_of(mesh, c).version for c in mesh.clusters] == ["1.30.5", "1.22.3"]
+
+
+def doubted(edits: dict[str, Any]) -> list[str]:
+    return [problem.key for problem in doubts(load_mesh(changed(edits)))]
+
+
+def test_a_gateway_open_to_everyone_and_a_network_over_two_regions_are_doubted() -> None:
+    restricted = {"eastWest": {"sourceRanges": ["203.0.113.0/24"]}}
+    assert doubted({}) == [f"spanmesh:mesh.clusters[{n}].eastWest.sourceRanges" for n in (0, 1)]
+    assert doubted(restricted) == []
+    assert doubted({"clusters.1.network": "network1"}) == ["spanmesh:mesh.clusters[1].network"]
