@@ -1,6 +1,16 @@
 """The mesh as Pulumi component resources."""
 
-from components.mesh import Mesh, MeshArgs
+from components.mesh import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs
 from components.sample import Sample, SampleArgs, samples
 
-__all__ = ["Mesh", "MeshArgs", "Sample", "SampleArgs", "samples"]
+__all__ = [
+    "Group",
+    "GroupArgs",
+    "Mesh",
+    "MeshArgs",
+    "Sample",
+    "SampleArgs",
+    "TrustAndLinks",
+    "TrustAndLinksArgs",
+    "samples",
+]

@@ -1,18 +1,15 @@
-"""Everything of the mesh that stands in one cluster, but for its access to the others."""
+"""istiod and the gateways of one cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components.control_plane import ControlPlane, ControlPlaneArgs
 from components.east_west_gateway import EastWestGateway, EastWestGatewayArgs
 from components.ingress_gateway import IngressGateway, IngressGatewayArgs
-from components.intermediate_ca import IntermediateCA, IntermediateCAArgs
-from components.root_ca import RootCA
 from topology import model
-from topology.defaults import NAMESPACE, istio_of
+from topology.defaults import NAMESPACE, east_west_of, ingress_of, istio_of
 
 
 @dataclass(frozen=True)
@@ -21,54 +18,32 @@ class ClusterArgs:
 
     Attributes:
         mesh: the whole declared mesh.
-        cluster: the declared cluster.
-        root: the root CA of the mesh.
+        cluster: the declared cluster; its namespace istio-system and the Secret ``cacerts`` have to stand.
         on_error: hooks that are asked when a Helm release fails.
     """
 
     mesh: model.Mesh
     cluster: model.Cluster
-    root: RootCA
     on_error: Sequence[pulumi.ErrorHook] = field(default=())
 
 
 class Cluster(pulumi.ComponentResource):
-    """Namespace, intermediate CA, istiod and gateways of one cluster, in the order that istiod needs.
+    """istiod and gateways of one cluster, in the order that they need.
 
     Attributes:
-        namespace: the namespace istio-system, labelled with the cluster's network.
-        intermediate: the cluster's CA.
         control_plane: istiod.
         east_west: the east-west gateway.
         ingress: the north-south gateway, where one is declared.
     """
 
-    namespace: k8s.core.v1.Namespace
-    intermediate: IntermediateCA
     control_plane: ControlPlane
     east_west: EastWestGateway
     ingress: IngressGateway | None
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Cluster", name, None, opts)
-        cluster, trust = args.cluster, args.mesh.trust
+        cluster = args.cluster
         istio = istio_of(args.mesh, cluster)
-        self.namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={"topology.istio.io/network": cluster.network}),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.intermediate = IntermediateCA(
-            f"{name}-intermediate",
-            IntermediateCAArgs(
-                cluster=cluster.name,
-                root=args.root,
-                namespace=NAMESPACE,
-                algorithm=trust.algorithm,
-                validity_days=trust.intermediate_validity_days,
-            ),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.namespace]),
-        )
         self.control_plane = ControlPlane(
             f"{name}-control-plane",
             ControlPlaneArgs(
@@ -80,25 +55,28 @@ class Cluster(pulumi.ComponentResource):
                 namespace=NAMESPACE,
                 on_error=args.on_error,
             ),
-            # istiod without cacerts would make a root of its own.
-            pulumi.ResourceOptions(parent=self, depends_on=[self.intermediate]),
+            pulumi.ResourceOptions(parent=self),
         )
         pull_policy = istio.values.get("global", {}).get("imagePullPolicy", "IfNotPresent")
         after_istiod = pulumi.ResourceOptions(parent=self, depends_on=[self.control_plane])
         self.east_west = EastWestGateway(
             f"{name}-east-west",
             EastWestGatewayArgs(
-                network=cluster.network, namespace=NAMESPACE, gateway=cluster.east_west, image_pull_policy=pull_policy
+                network=cluster.network,
+                namespace=NAMESPACE,
+                gateway=east_west_of(args.mesh, cluster),
+                image_pull_policy=pull_policy,
             ),
             after_istiod,
         )
+        ingress = ingress_of(args.mesh, cluster)
         self.ingress = (
             IngressGateway(
                 f"{name}-ingress",
-                IngressGatewayArgs(namespace=NAMESPACE, ingress=cluster.ingress, image_pull_policy=pull_policy),
+                IngressGatewayArgs(namespace=NAMESPACE, ingress=ingress, image_pull_policy=pull_policy),
                 after_istiod,
             )
-            if cluster.ingress
+            if ingress
             else None
         )
         self.register_outputs(self.summary())
@@ -106,9 +84,7 @@ class Cluster(pulumi.ComponentResource):
     def summary(self) -> dict[str, pulumi.Input[object]]:
         """What a stack output says of the cluster; nothing secret."""
         return {
-            "network": self.namespace.metadata.apply(lambda m: (m.labels or {}).get("topology.istio.io/network")),
             "istioVersion": self.control_plane.version,
-            "intermediateExpires": self.intermediate.expires,
             "eastWest": {"addresses": self.east_west.addresses, "port": self.east_west.port},
             "ingress": {"addresses": self.ingress.addresses} if self.ingress else None,
         }

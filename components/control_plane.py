@@ -35,7 +35,7 @@ class ControlPlaneArgs:
 
 
 def istiod_values(args: ControlPlaneArgs) -> dict[str, Any]:
-    """Values of the istiod chart: what the mesh needs, the user's over it, its identity on top."""
+    """Values of the istiod chart: what the mesh needs, the user's over it, on top what has keys of its own."""
     needed = {
         # Without these two a new root cannot be trusted before a restart.
         "pilot": {"env": {"ISTIO_MULTIROOT_MESH": "true"}},
@@ -44,7 +44,7 @@ def istiod_values(args: ControlPlaneArgs) -> dict[str, Any]:
             "defaultConfig": {"proxyMetadata": {"PROXY_CONFIG_XDS_AGENT": "true"}},
         },
     }
-    identity = {
+    identity: dict[str, Any] = {
         "global": {
             "hub": args.istio.hub,
             "tag": args.istio.version,
@@ -53,6 +53,10 @@ def istiod_values(args: ControlPlaneArgs) -> dict[str, Any]:
             "network": args.network,
         }
     }
+    if args.istio.image_pull_secrets:
+        identity["global"]["imagePullSecrets"] = args.istio.image_pull_secrets
+    if args.istio.env:
+        identity["pilot"] = {"env": args.istio.env}
     return merge(merge(needed, args.istio.values), identity)
 
 

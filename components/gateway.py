@@ -9,11 +9,14 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+import yaml
 
-from topology.gateway import Gateway
+from topology.gateway import Gateway, Toleration
 
 STATUS_PORT = 15021
 SCALE = 5
+# What a proxy needs to end once it has drained.
+END_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class GatewayWorkload(pulumi.ComponentResource):
     """ServiceAccount, Deployment (injection template ``gateway``), Service, autoscaler and disruption budget.
 
     Attributes:
-        addresses: IPs or hostnames that the load balancer gave.
+        addresses: IPs or hostnames that the load balancer gave, or else the Service's externalIPs.
     """
 
     addresses: pulumi.Output[list[str]]
@@ -76,9 +79,14 @@ class GatewayWorkload(pulumi.ComponentResource):
                 template=k8s.core.v1.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
                         labels={**labels, "sidecar.istio.io/inject": "true"},
-                        annotations={"inject.istio.io/templates": "gateway"},
+                        annotations={
+                            "inject.istio.io/templates": "gateway",
+                            "proxy.istio.io/config": yaml.safe_dump(
+                                {"terminationDrainDuration": f"{args.gateway.drain_seconds}s"}
+                            ),
+                        },
                     ),
-                    spec=_pod(args),
+                    spec=_pod(args, selector),
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
@@ -91,7 +99,7 @@ class GatewayWorkload(pulumi.ComponentResource):
                     api_version="apps/v1", kind="Deployment", name=args.workload
                 ),
                 min_replicas=args.gateway.replicas,
-                max_replicas=args.gateway.replicas * SCALE,
+                max_replicas=args.gateway.max_replicas or args.gateway.replicas * SCALE,
                 metrics=[
                     k8s.autoscaling.v2.MetricSpecArgs(
                         type="Resource",
@@ -121,10 +129,12 @@ class GatewayWorkload(pulumi.ComponentResource):
                 annotations=args.gateway.annotations or None,
             ),
             spec=k8s.core.v1.ServiceSpecArgs(
-                type="LoadBalancer",
+                type=args.gateway.type,
                 selector=selector,
                 load_balancer_class=args.gateway.load_balancer_class,
                 load_balancer_source_ranges=args.gateway.source_ranges or None,
+                external_ips=args.gateway.external_ips or None,
+                external_traffic_policy=args.gateway.external_traffic_policy,
                 # The health port first: some clouds check the first port they find.
                 ports=[
                     k8s.core.v1.ServicePortArgs(name=port, port=number, target_port=number)
@@ -134,14 +144,29 @@ class GatewayWorkload(pulumi.ComponentResource):
             # Beside the pods, not after them: a gateway's proxy is not ready before a Service selects it.
             opts=child,
         )
-        self.addresses = service.status.apply(load_balancer_addresses)
+        self.addresses = service.status.apply(
+            lambda status: load_balancer_addresses(status) or args.gateway.external_ips
+        )
         self.register_outputs({"addresses": self.addresses})
 
 
-def _pod(args: GatewayWorkloadArgs) -> k8s.core.v1.PodSpecArgs:
+def _pod(args: GatewayWorkloadArgs, selector: dict[str, str]) -> k8s.core.v1.PodSpecArgs:
     env = [k8s.core.v1.EnvVarArgs(name=key, value=value) for key, value in args.env.items()]
     return k8s.core.v1.PodSpecArgs(
         service_account_name=args.workload,
+        termination_grace_period_seconds=args.gateway.drain_seconds + END_SECONDS,
+        node_selector=args.gateway.node_selector or None,
+        tolerations=[_toleration(each) for each in args.gateway.tolerations] or None,
+        # Apart where there is room; on one node rather than not at all.
+        topology_spread_constraints=[
+            k8s.core.v1.TopologySpreadConstraintArgs(
+                max_skew=1,
+                topology_key=key,
+                when_unsatisfiable="ScheduleAnyway",
+                label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
+            )
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
         security_context=k8s.core.v1.PodSecurityContextArgs(
             # Ports below 1024 for a proxy that is not root.
             sysctls=[k8s.core.v1.SysctlArgs(name="net.ipv4.ip_unprivileged_port_start", value="0")]
@@ -165,4 +190,14 @@ def _pod(args: GatewayWorkloadArgs) -> k8s.core.v1.PodSpecArgs:
                 ),
             )
         ],
+    )
+
+
+def _toleration(declared: Toleration) -> k8s.core.v1.TolerationArgs:
+    return k8s.core.v1.TolerationArgs(
+        key=declared.key,
+        operator=declared.operator,
+        value=declared.value,
+        effect=declared.effect,
+        toleration_seconds=declared.toleration_seconds,
     )

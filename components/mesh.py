@@ -1,16 +1,16 @@
-"""The whole mesh."""
+"""The whole mesh in one stack, or divided: trust and links in one, and a stack for each group of clusters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster, ClusterArgs
-from components.remote_access import Peer, RemoteAccess, RemoteAccessArgs
-from components.root_ca import RootCA, RootCAArgs
+from components.links import Links, LinksArgs
+from components.trust import Trust, TrustArgs
 from topology import links, model
-from topology.defaults import NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -29,82 +29,168 @@ class MeshArgs:
 
 
 class Mesh(pulumi.ComponentResource):
-    """One root, a :class:`Cluster` for each cluster, and remote access for each cluster that reads others.
+    """Trust, a :class:`Cluster` for each cluster, and the links between them.
 
     Attributes:
-        root: the root CA.
+        trust: root and intermediates.
         clusters: by Istio's cluster name.
     """
 
-    root: RootCA
+    trust: Trust
     clusters: dict[str, Cluster]
 
     def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Mesh", name, None, opts)
-        trust = args.mesh.trust
-        self.root = RootCA(
-            f"{name}-root",
-            RootCAArgs(
-                algorithm=trust.algorithm,
-                validity_days=trust.root_validity_days,
-                protect=trust.protect,
-            ),
-            pulumi.ResourceOptions(parent=self),
-        )
+        child = pulumi.ResourceOptions(parent=self)
+        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers), child)
         self.clusters = {
-            declared.name: Cluster(
+            declared.name: _cluster(
                 f"{name}-{declared.name}",
-                ClusterArgs(
-                    mesh=args.mesh,
-                    cluster=declared,
-                    root=self.root,
-                    on_error=args.on_error.get(declared.name, ()),
-                ),
-                pulumi.ResourceOptions(parent=self, providers=[args.providers[declared.name]]),
+                declared,
+                args,
+                parent=self,
+                # istiod without cacerts would make a root of its own.
+                ready=[self.trust.intermediates[declared.name]],
             )
             for declared in args.mesh.clusters
         }
-        for reader in args.mesh.clusters:
-            peers = [link.peer for link in links(args.mesh) if link.reader.name == reader.name]
-            if peers:
-                self._remote_access(name, reader, peers, args)
-        self.register_outputs(self.summary(args.mesh))
-
-    def _remote_access(self, name: str, reader: model.Cluster, peers: Sequence[model.Cluster], args: MeshArgs) -> None:
-        RemoteAccess(
-            f"{name}-{reader.name}-remote",
-            RemoteAccessArgs(
-                reader=reader.name,
-                namespace=NAMESPACE,
-                peers=[
-                    Peer(
-                        name=peer.name,
-                        api_server=peer.api_server.url,
-                        namespace=NAMESPACE,
-                        provider=args.providers[peer.name],
-                        ready=[self.clusters[peer.name].namespace],
-                    )
-                    for peer in peers
-                ],
+        Links(
+            f"{name}-links",
+            LinksArgs(
+                links=links(args.mesh),
+                providers=args.providers,
+                namespaces=self.trust.namespaces,
+                readable={name: [cluster.east_west] for name, cluster in self.clusters.items()},
             ),
-            pulumi.ResourceOptions(
-                parent=self,
-                providers=[args.providers[reader.name]],
-                depends_on=[self.clusters[reader.name].namespace],
-            ),
+            child,
         )
+        self.register_outputs(self.summary(args.mesh))
 
     def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
         """What the stack exports; nothing secret."""
         return {
-            "meshId": mesh.id,
-            "trustDomain": mesh.trust_domain,
-            "root": {"sha256": self.root.fingerprint, "expires": self.root.expires},
+            **_mesh_summary(mesh),
+            "root": self.trust.summary(),
             "clusters": {
-                declared.name: {
-                    "region": declared.region,
-                    **self.clusters[declared.name].summary(),
+                c.name: {
+                    **_cluster_summary(c),
+                    **self.trust.cluster_summary(c.name),
+                    **self.clusters[c.name].summary(),
                 }
-                for declared in mesh.clusters
+                for c in mesh.clusters
             },
         }
+
+
+@dataclass(frozen=True)
+class TrustAndLinksArgs:
+    """Arguments of :class:`TrustAndLinks`.
+
+    Attributes:
+        mesh: what the user declared.
+        providers: one provider for each cluster, by Istio's cluster name.
+        up: names of the clusters that the stacks of their groups have brought up: only they are linked.
+    """
+
+    mesh: model.Mesh
+    providers: Mapping[str, k8s.Provider]
+    up: Collection[str]
+
+
+class TrustAndLinks(pulumi.ComponentResource):
+    """Of a divided mesh, what belongs to no group: trust of all clusters, and the links of those that are up.
+
+    Attributes:
+        trust: root and intermediates.
+    """
+
+    trust: Trust
+
+    def __init__(self, name: str, args: TrustAndLinksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:TrustAndLinks", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers), child)
+        self._linked = [k for k in links(args.mesh) if k.reader.name in args.up and k.peer.name in args.up]
+        Links(
+            f"{name}-links",
+            LinksArgs(links=self._linked, providers=args.providers, namespaces=self.trust.namespaces, readable={}),
+            child,
+        )
+        self.register_outputs(self.summary(args.mesh))
+
+    def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
+        """What the stack exports; nothing secret."""
+        return {
+            **_mesh_summary(mesh),
+            "root": self.trust.summary(),
+            "clusters": {
+                c.name: {
+                    **_cluster_summary(c),
+                    **self.trust.cluster_summary(c.name),
+                    "reads": [k.peer.name for k in self._linked if k.reader.name == c.name],
+                }
+                for c in mesh.clusters
+            },
+        }
+
+
+@dataclass(frozen=True)
+class GroupArgs:
+    """Arguments of :class:`Group`.
+
+    Attributes:
+        mesh: what the user declared, of all groups.
+        group: name of the group.
+        providers: one provider for each cluster of the group, by Istio's cluster name.
+        on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
+    """
+
+    mesh: model.Mesh
+    group: str
+    providers: Mapping[str, k8s.Provider]
+    on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
+
+
+class Group(pulumi.ComponentResource):
+    """Of a divided mesh, istiod and gateways of one group's clusters; the stack of trust and links comes first.
+
+    Attributes:
+        clusters: by Istio's cluster name.
+    """
+
+    clusters: dict[str, Cluster]
+
+    def __init__(self, name: str, args: GroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:Group", name, None, opts)
+        self._declared = [c for c in args.mesh.clusters if c.group == args.group]
+        self.clusters = {c.name: _cluster(f"{name}-{c.name}", c, args, parent=self, ready=[]) for c in self._declared}
+        self.register_outputs(self.summary(args.mesh))
+
+    def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
+        """What the stack exports; nothing secret."""
+        return {
+            **_mesh_summary(mesh),
+            "clusters": {c.name: {**_cluster_summary(c), **self.clusters[c.name].summary()} for c in self._declared},
+        }
+
+
+def _cluster(
+    name: str,
+    declared: model.Cluster,
+    args: MeshArgs | GroupArgs,
+    parent: pulumi.Resource,
+    ready: Sequence[pulumi.Resource],
+) -> Cluster:
+    return Cluster(
+        name,
+        ClusterArgs(mesh=args.mesh, cluster=declared, on_error=args.on_error.get(declared.name, ())),
+        pulumi.ResourceOptions(parent=parent, providers=[args.providers[declared.name]], depends_on=list(ready)),
+    )
+
+
+def _mesh_summary(mesh: model.Mesh) -> dict[str, Any]:
+    return {"meshId": mesh.id, "trustDomain": mesh.trust_domain}
+
+
+def _cluster_summary(cluster: model.Cluster) -> dict[str, Any]:
+    return {"region": cluster.region, "network": cluster.network}

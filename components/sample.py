@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.mesh import Mesh
+from components.cluster import Cluster
 from topology import model
 
 HELLO_PORT = 5000
@@ -107,13 +107,22 @@ class Sample(pulumi.ComponentResource):
 def samples(
     sample: model.Sample | None,
     declared: model.Mesh,
-    mesh: Mesh,
+    clusters: Mapping[str, Cluster],
     providers: Mapping[str, k8s.Provider],
 ) -> None:
-    """A :class:`Sample` in every cluster: v1 in the first, v2 in the second, and so on; none where none is declared."""
+    """A :class:`Sample` in every cluster: v1 in the mesh's first, v2 in the second, and so on.
+
+    Args:
+        sample: what the user declared; None: no sample.
+        declared: the declared mesh.
+        clusters: the clusters of this stack, by Istio's cluster name.
+        providers: their providers, by Istio's cluster name.
+    """
     if sample is None:
         return
     for number, cluster in enumerate(declared.clusters, start=1):
+        if cluster.name not in clusters:
+            continue
         Sample(
             f"sample-{cluster.name}",
             SampleArgs(
@@ -121,7 +130,7 @@ def samples(
                 version=f"v{number}",
                 image=sample.image,
                 namespace=sample.namespace,
-                ready=[mesh.clusters[cluster.name].control_plane],
+                ready=[clusters[cluster.name].control_plane],
             ),
             pulumi.ResourceOptions(providers=[providers[cluster.name]]),
         )

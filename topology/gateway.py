@@ -50,6 +50,9 @@ class Gateway(Declared):
     )
     replicas: int = Field(2, ge=1, description="Gateway pods at least.")
     max_replicas: int | None = Field(None, ge=1, description="Gateway pods at most; absent: five times `replicas`.")
+    drain_seconds: int = Field(
+        20, ge=1, description="How long a pod that ends goes on serving: a load balancer learns of it with delay."
+    )
     resources: Resources = Field(
         default_factory=lambda: Resources(requests={"cpu": "100m", "memory": "128Mi"}),
         description="Requests and limits of the proxy.",

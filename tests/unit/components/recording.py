@@ -68,7 +68,8 @@ def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
     Returns:
         The recorder, and what the program returned with every Output resolved.
     """
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     recorder = Recorder()
     pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=False)
     resolved: list[Any] = []
@@ -77,5 +78,9 @@ def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
     def run() -> pulumi.Output[Any]:
         return pulumi.Output.from_input(program()).apply(resolved.append)
 
-    run()
+    try:
+        run()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
     return recorder, resolved[0]

@@ -26,15 +26,27 @@ DECLARED: dict[str, Any] = {
         for n, name in enumerate(CLUSTERS, start=1)
     ],
 }
+DECLARED["istio"]["env"] = {"C": "mesh"}
+DECLARED["istio"]["imagePullSecrets"] = ["registry"]
+DECLARED["clusters"][2] |= {"skipUpdateUnreachable": True, "istio": {"env": {"D": "cluster"}}}
+DECLARED["clusters"][2]["eastWest"] = {
+    "type": "ClusterIP",
+    "externalIPs": ["203.0.113.33"],
+    "nodeSelector": {"role": "edge"},
+    "tolerations": [{"key": "edge", "operator": "Exists", "effect": "NoSchedule"}],
+    "replicas": 3,
+    "maxReplicas": 4,
+    "drainSeconds": 40,
+}
 
 
 @pytest.fixture(scope="module")
 def recorded() -> tuple[Recorder, dict[str, Any]]:
     def program() -> Any:
         declared = load_mesh(DECLARED)
-        providers = {name: cluster_provider(name, f"kubeconfig of {name}") for name in CLUSTERS}
+        providers = {name: cluster_provider(name, f"kubeconfig of {name}", name == "cluster3") for name in CLUSTERS}
         mesh = Mesh("mesh", MeshArgs(mesh=declared, providers=providers))
-        samples(Sample(image="sample:1"), declared, mesh, providers)
+        samples(Sample(image="sample:1"), declared, mesh.clusters, providers)
         return mesh.summary(declared)
 
     patch = pytest.MonkeyPatch()
@@ -63,15 +75,15 @@ def test_each_intermediate_is_its_own_and_signed_by_the_one_root(recorded: tuple
     secrets = [r for r in recorded[0].of("Secret") if r.inputs["metadata"]["name"] == "cacerts"]
     assert {provider_of(s) for s in secrets} == set(CLUSTERS)
     for secret in secrets:
-        own = f"mesh-{provider_of(secret)}-intermediate"
+        own = f"mesh-trust-{provider_of(secret)}-intermediate"
         assert opened(secret.inputs["stringData"]) == {
             "ca-cert.pem": f"CERT {own}-cert",
             "ca-key.pem": f"PKCS8 {own}-key",
-            "root-cert.pem": "CERT mesh-root-cert",
-            "cert-chain.pem": f"CERT {own}-certCERT mesh-root-cert",
+            "root-cert.pem": "CERT mesh-trust-root-cert",
+            "cert-chain.pem": f"CERT {own}-certCERT mesh-trust-root-cert",
         }
     signed = recorded[0].of("LocallySignedCert")
-    assert {opened(s.inputs["caPrivateKeyPem"]) for s in signed} == {"KEY mesh-root-key"}
+    assert {opened(s.inputs["caPrivateKeyPem"]) for s in signed} == {"KEY mesh-trust-root-key"}
     assert len({s.inputs["certRequestPem"] for s in signed}) == len(CLUSTERS)
     subjects = [r.inputs["subject"]["commonName"] for r in recorded[0].of("CertRequest")]
     assert sorted(subjects) == [f"Intermediate CA {name}" for name in CLUSTERS]
@@ -84,7 +96,7 @@ def test_istiod_is_told_its_mesh_cluster_and_network_and_keeps_the_users_values(
     assert values["global"]["multiCluster"] == {"clusterName": "cluster2"}
     assert (values["global"]["network"], values["global"]["meshID"]) == ("network2", "mesh1")
     assert (values["global"]["hub"], values["global"]["tag"]) == ("docker.io/istio", "1.30.5")
-    assert values["pilot"]["env"] == {"ISTIO_MULTIROOT_MESH": "true", "A": "b"}
+    assert values["pilot"]["env"] == {"ISTIO_MULTIROOT_MESH": "true", "A": "b", "C": "mesh"}
     assert values["meshConfig"]["defaultConfig"]["proxyMetadata"] == {"PROXY_CONFIG_XDS_AGENT": "true"}
 
 
@@ -94,6 +106,47 @@ def test_the_gateway_opens_health_first_and_15443_only(recorded: tuple[Recorder,
     assert service["spec"]["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
     assert service["metadata"]["annotations"] == {"kubernetes.io/elb.class": "union"}
     assert service["metadata"]["labels"]["topology.istio.io/network"] == "network1"
+
+
+def test_gateways_run_where_the_user_wants_apart_from_each_other_and_end_slowly(
+    recorded: tuple[Recorder, Any],
+) -> None:
+    deployment = recorded[0].named("mesh-cluster3-east-west-gateway-deployment").inputs["spec"]["template"]
+    pod = deployment["spec"]
+    assert pod["nodeSelector"] == {"role": "edge"}
+    assert pod["tolerations"] == [{"key": "edge", "operator": "Exists", "effect": "NoSchedule"}]
+    spread = {c["topologyKey"]: c["whenUnsatisfiable"] for c in pod["topologySpreadConstraints"]}
+    assert spread == {
+        "topology.kubernetes.io/zone": "ScheduleAnyway",
+        "kubernetes.io/hostname": "ScheduleAnyway",
+    }
+    drain = yaml.safe_load(deployment["metadata"]["annotations"]["proxy.istio.io/config"])
+    assert drain == {"terminationDrainDuration": "40s"}
+    assert pod["terminationGracePeriodSeconds"] > 40
+    autoscaler = recorded[0].named("mesh-cluster3-east-west-gateway-autoscaler").inputs["spec"]
+    assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (3, 4)
+
+
+def test_a_gateway_with_addresses_of_its_own_says_them(recorded: tuple[Recorder, Any]) -> None:
+    service = recorded[0].named("mesh-cluster3-east-west-gateway-service").inputs["spec"]
+    assert (service["type"], service["externalIPs"]) == ("ClusterIP", ["203.0.113.33"])
+    assert recorded[1]["clusters"]["cluster3"]["eastWest"]["addresses"] == ["203.0.113.33"]
+
+
+def test_istiod_gets_its_environment_and_pull_secrets_of_mesh_and_cluster(recorded: tuple[Recorder, Any]) -> None:
+    values = recorded[0].named("mesh-cluster3-control-plane-istiod").inputs["values"]
+    assert values["pilot"]["env"] == {"ISTIO_MULTIROOT_MESH": "true", "A": "b", "C": "mesh", "D": "cluster"}
+    assert values["global"]["imagePullSecrets"] == ["registry"]
+
+
+def test_only_the_marked_cluster_is_skipped_while_unreachable(recorded: tuple[Recorder, Any]) -> None:
+    providers = {r.name: r.inputs for r in recorded[0].resources if r.type == "pulumi:providers:kubernetes"}
+    assert {name: inputs["skipUpdateUnreachable"] for name, inputs in providers.items()} == {
+        "cluster1": "false",
+        "cluster2": "false",
+        "cluster3": "true",
+    }
+    assert {inputs["deleteUnreachable"] for inputs in providers.values()} == {"false"}
 
 
 def test_an_ingress_gateway_stands_only_where_declared(recorded: tuple[Recorder, Any]) -> None:
@@ -124,10 +177,11 @@ def test_each_reader_has_an_identity_of_its_own_in_every_peer(recorded: tuple[Re
 
 def test_outputs_say_addresses_versions_and_root_and_nothing_secret(recorded: tuple[Recorder, Any]) -> None:
     outputs = recorded[1]
-    assert outputs["root"]["sha256"] == "sha256 of CERT mesh-root-cert"
+    assert outputs["root"]["sha256"] == "sha256 of CERT mesh-trust-root-cert"
     for n, name in enumerate(CLUSTERS, start=1):
         cluster = outputs["clusters"][name]
-        assert cluster["eastWest"] == {"addresses": [ADDRESSES[name]], "port": 15443}
+        address = ADDRESSES[name] if name != "cluster3" else "203.0.113.33"
+        assert cluster["eastWest"] == {"addresses": [address], "port": 15443}
         assert (cluster["network"], cluster["istioVersion"]) == (f"network{n}", "1.30.5")
     assert outputs["clusters"]["cluster1"]["ingress"] == {"addresses": [ADDRESSES["cluster1"]]}
     assert "KEY" not in str(outputs)
