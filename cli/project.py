@@ -1,13 +1,16 @@
 """The Pulumi project and the stack that a command is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cli.pulumi import PulumiStack
+from cli.pulumi import PulumiError, PulumiStack
+from live.declaration import MESH, MESH_FILE, declared_mesh, has_secrets, refuse_plain_secrets
 from live.kubeconfig import ClusterAccess, read_accesses
+from live.sources import Sources, StackOutputsError
 from topology import Mesh, MeshConfigError, Problem, load_mesh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,12 +24,14 @@ class Stack:
         project: folder of Pulumi.yaml.
         name: the stack's name.
         mesh: the declared mesh.
+        sources: reads what the stack file names and does not hold itself.
         accesses: the kubeconfig of each cluster, by Istio's cluster name.
     """
 
     project: Path
     name: str
     mesh: Mesh
+    sources: Sources
     accesses: dict[str, ClusterAccess]
 
 
@@ -35,15 +40,32 @@ def load_stack(name: str | None, project: Path = ROOT) -> Stack:
 
     Raises:
         MeshConfigError: no such stack file, or what it declares is wrong.
+        PulumiError: Pulumi cannot decrypt the secrets in it.
     """
     name = name or _selected(project)
     path = project / "stacks" / f"Pulumi.{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.name.split(".")[1] for p in path.parent.glob("Pulumi.*.yaml")))
         raise MeshConfigError([Problem("--stack", f"there is no {path}", f"Stacks here: {known or 'none'}")])
-    document: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
-    mesh = load_mesh((document.get("config") or {}).get("spanmesh:mesh"))
-    return Stack(project, name, mesh, read_accesses(mesh))
+    config = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    refuse_plain_secrets(config.get(MESH), f"{MESH}.")
+    if has_secrets(config.get(MESH)):
+        config = {**config, MESH: _decrypted(PulumiStack(project, name, {}))}
+    mesh = load_mesh(declared_mesh(config.get(MESH), config.get(MESH_FILE), project))
+    sources = Sources(project, lambda stack: _outputs(project, stack))
+    return Stack(project, name, mesh, sources, read_accesses(mesh, sources))
+
+
+def _decrypted(stack: PulumiStack) -> Any:
+    """The value of ``spanmesh:mesh`` with its secrets in plain: for this process's memory only."""
+    return stack.read("config", "--show-secrets", "--json")[MESH]["objectValue"]
+
+
+def _outputs(project: Path, name: str) -> Mapping[str, Any]:
+    try:
+        return dict(PulumiStack(project, name, {}).read("stack", "output", "--show-secrets", "--json"))
+    except PulumiError as error:
+        raise StackOutputsError(str(error)) from error
 
 
 def _selected(project: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from live.sources import Sources, fault
 from topology import Cluster, Mesh, MeshConfigError, Problem
 
 
@@ -36,78 +37,82 @@ class ClusterAccess:
         return f"ClusterAccess({self.name!r})"
 
 
-def read_access(cluster: Cluster, key: str) -> ClusterAccess:
+def read_access(cluster: Cluster, key: str, sources: Sources) -> ClusterAccess:
     """The kubeconfig of one declared cluster, cut down to one context.
 
     Args:
         cluster: the declared cluster.
         key: its key path, for messages.
+        sources: reads what the stack file names.
 
     Raises:
-        MeshConfigError: no such file, variable or context, or it is not a kubeconfig.
+        MeshConfigError: no such file, variable, secret, output or context, or it is not a kubeconfig.
     """
-    texts = _texts(cluster, key)
-    merged = _merge([_parse(key, source, text) for source, text in texts])
+    texts = _texts(cluster, f"{key}.kubeconfig", sources)
+    merged = _merge([_parse(key, text) for text in texts])
     context = cluster.kubeconfig.context or merged["current-context"]
     try:
         return ClusterAccess(cluster.name, _only(merged, context))
     except KeyError as error:
         known = ", ".join(sorted(merged["contexts"])) or "none"
-        raise _fault(
+        raise fault(
             f"{key}.kubeconfig.context",
-            f"{error.args[0]} in {', '.join(source for source, _ in texts)}",
+            f"{error.args[0]} in {', '.join(text.where for text in texts)}",
             f"Contexts there: {known}",
         ) from None
 
 
-def _fault(key: str, cause: str, cure: str) -> MeshConfigError:
-    return MeshConfigError([Problem(key, cause, cure)])
+@dataclass(frozen=True)
+class _Text:
+    """The text of a kubeconfig, what a message calls it, and where its relative paths start."""
+
+    content: str
+    where: str
+    folder: Path
 
 
-def _texts(cluster: Cluster, key: str) -> list[tuple[str, str]]:
+def _texts(cluster: Cluster, key: str, sources: Sources) -> list[_Text]:
     declared = cluster.kubeconfig
-    if declared.env:
-        text = os.environ.get(declared.env)
-        if not text:
-            raise _fault(
-                f"{key}.kubeconfig.env",
-                f"the environment variable {declared.env} is empty",
-                "Set it to the kubeconfig's text",
-            )
-        return [(f"${declared.env}", text)]
-    if declared.path:
-        paths = [Path(declared.path).expanduser()]
-    else:
-        listed = os.environ.get("KUBECONFIG", "")
-        paths = [Path(p) for p in listed.split(os.pathsep) if p] or [Path.home() / ".kube/config"]
+    if declared.path is not None:
+        path = sources.file(declared.path)
+        return [_Text(sources.read(declared, key), str(path), path.parent)]
+    if declared.given:
+        where = {
+            "env": f"${declared.env}",
+            "secret": "the secret",
+            "stack": f"output {declared.output} of stack {declared.stack}",
+        }[declared.given[0]]
+        return [_Text(sources.read(declared, key), where, sources.project)]
+    return _what_kubectl_uses(key)
+
+
+def _what_kubectl_uses(key: str) -> list[_Text]:
+    listed = os.environ.get("KUBECONFIG", "")
+    paths = [Path(p) for p in listed.split(os.pathsep) if p] or [Path.home() / ".kube/config"]
     texts = []
     for path in paths:
         try:
-            texts.append((str(path), path.read_text()))
+            texts.append(_Text(path.read_text(), str(path), path.parent))
         except OSError as error:
-            if declared.path is None and len(paths) > 1:
+            if len(paths) > 1:
                 continue
-            raise _fault(
-                f"{key}.kubeconfig",
-                f"cannot read {path}: {error.strerror}",
-                "Give `path`, `env`, or set KUBECONFIG",
-            ) from error
+            cure = "Give `path`, `env`, `secret` or `stack`, or set KUBECONFIG"
+            raise fault(key, f"cannot read {path}: {error.strerror}", cure) from error
     return texts
 
 
-def _parse(key: str, source: str, text: str) -> dict[str, Any]:
+def _parse(key: str, text: _Text) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(text)
+        document = yaml.safe_load(text.content)
     except yaml.YAMLError:
         # The parser's own message would quote the file, which holds credentials.
         document = None
     if not isinstance(document, dict) or not isinstance(document.get("clusters"), list):
-        raise _fault(f"{key}.kubeconfig", f"{source} is not a kubeconfig", "Give a file that kubectl accepts")
-    base = Path(source).expanduser().parent
+        raise fault(f"{key}.kubeconfig", f"{text.where} is not a kubeconfig", "Give one that kubectl accepts")
     for entry in document.get("clusters") or []:
-        _absolute(entry.get("cluster") or {}, ["certificate-authority"], base)
+        _absolute(entry.get("cluster") or {}, ["certificate-authority"], text.folder)
     for entry in document.get("users") or []:
-        _absolute(entry.get("user") or {}, ["client-certificate", "client-key", "tokenFile"], base)
+        _absolute(entry.get("user") or {}, ["client-certificate", "client-key", "tokenFile"], text.folder)
     return document
 
 
@@ -148,8 +153,12 @@ def _only(merged: dict[str, Any], context: str) -> dict[str, Any]:
     }
 
 
-def read_accesses(mesh: Mesh) -> dict[str, ClusterAccess]:
+def read_accesses(mesh: Mesh, sources: Sources) -> dict[str, ClusterAccess]:
     """The kubeconfig of every cluster of the mesh, by Istio's cluster name.
+
+    Args:
+        mesh: the declared mesh.
+        sources: reads what the stack file names.
 
     Raises:
         MeshConfigError: with the faults of every cluster.
@@ -158,7 +167,7 @@ def read_accesses(mesh: Mesh) -> dict[str, ClusterAccess]:
     problems: list[Problem] = []
     for index, cluster in enumerate(mesh.clusters):
         try:
-            accesses[cluster.name] = read_access(cluster, f"spanmesh:mesh.clusters[{index}]")
+            accesses[cluster.name] = read_access(cluster, f"spanmesh:mesh.clusters[{index}]", sources)
         except MeshConfigError as error:
             problems += error.problems
     if problems:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from live.kubeconfig import read_access
+from live.kubeconfig import ClusterAccess
+from live.kubeconfig import read_access as read_with
+from live.sources import Sources
 from topology import Cluster, Kubeconfig, MeshConfigError
 
 KEY = "spanmesh:mesh.clusters[0]"
@@ -23,6 +25,12 @@ def kubeconfig(*names: str, current: str = "", user: dict[str, Any] | None = Non
             "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in names],
         }
     )
+
+
+def read_access(declared: Cluster, key: str) -> ClusterAccess:
+    """The kubeconfig of a cluster, where one other stack is known."""
+    outputs = {"kubeconfig": kubeconfig("a", current="a"), "clusters": {"b": {"config": kubeconfig("b", current="b")}}}
+    return read_with(declared, key, Sources(Path.cwd(), {"acme/clusters/prod": outputs}.__getitem__))
 
 
 def cluster(**where: str | None) -> Cluster:
@@ -53,6 +61,16 @@ def test_without_a_path_the_files_of_kubeconfig_are_merged(tmp_path: Path, monke
 def test_an_environment_variable_holds_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLUSTER1", kubeconfig("a", current="a"))
     assert read_access(cluster(env="CLUSTER1"), KEY).server == "https://a.example:6443"
+
+
+def test_a_secret_of_the_stack_file_is_the_text() -> None:
+    assert read_access(cluster(secret=kubeconfig("a", current="a")), KEY).server == "https://a.example:6443"
+
+
+@pytest.mark.parametrize(("output", "server"), [("kubeconfig", "a"), ("clusters.b.config", "b")])
+def test_another_stacks_output_is_the_text(output: str, server: str) -> None:
+    access = read_access(cluster(stack="acme/clusters/prod", output=output), KEY)
+    assert access.server == f"https://{server}.example:6443"
 
 
 def test_relative_files_are_found_beside_the_kubeconfig(tmp_path: Path) -> None:
