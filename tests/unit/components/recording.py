@@ -1,9 +1,11 @@
 """A Pulumi engine that only records what a program registers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 
@@ -68,19 +70,34 @@ def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
     Returns:
         The recorder, and what the program returned with every Output resolved.
     """
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=False)
     resolved: list[Any] = []
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[Any]:
         return pulumi.Output.from_input(program()).apply(resolved.append)
 
-    try:
+    with _event_loops():
+        pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=False)
         run()
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
     return recorder, resolved[0]
+
+
+@contextmanager
+def _event_loops() -> Iterator[None]:
+    """An event loop for a run; it and those that Pulumi makes for its threads are closed afterwards."""
+    made: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def kept() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    with patch("asyncio.new_event_loop", kept):
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
+            for loop in made:
+                loop.close()
