@@ -1,37 +1,40 @@
-"""The Pulumi program: reads the stack's mesh, checks it against the clusters, and declares it."""
+"""The Pulumi program: reads the stack's mesh, checks it against the clusters, and declares what this stack holds."""
 
 from pathlib import Path
 
 import pulumi
 
-from components import Mesh, MeshArgs, samples
+from components import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs, samples
 from components.providers import cluster_provider
 from live.declaration import program_mesh
+from live.division import clusters_up
 from live.kubeconfig import read_accesses
-from live.preflight import preflight
+from live.preflight import check_clusters
 from live.release_failure import explain_failed_release
 from live.sources import Sources, engine_stack_outputs
-from topology import MeshConfigError, load_mesh, load_sample
+from topology import MeshConfigError, load_mesh, load_sample, members
 
 config = pulumi.Config()
+group = config.get("group")
 try:
     declared = load_mesh(program_mesh(config))
     sample = load_sample(config.get_object("sample"))
-    accesses = read_accesses(declared, Sources(Path.cwd(), engine_stack_outputs))
-    found = preflight(declared, accesses)
-    # A pull request is previewed where the clusters may be out of reach; an update needs them all.
-    for problem in found.unreachable:
-        pulumi.log.warn(str(problem))
-    found.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())
+    clusters = members(declared, group)
+    accesses = read_accesses(declared, clusters, Sources(Path.cwd(), engine_stack_outputs))
+    check_clusters(declared, group, accesses)
+    up = set() if group else clusters_up(declared, engine_stack_outputs)
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error
 
-providers = {
-    name: cluster_provider(name, access.text, declared.cluster(name).skip_update_unreachable)
-    for name, access in accesses.items()
-}
+providers = {c.name: cluster_provider(c.name, accesses[c.name].text, c.skip_update_unreachable) for c in clusters}
 hooks = {name: [explain_failed_release(access)] for name, access in accesses.items()}
-mesh = Mesh("mesh", MeshArgs(mesh=declared, providers=providers, on_error=hooks))
-samples(sample, declared, mesh.clusters, providers)
-for name, value in mesh.summary(declared).items():
+stack: Mesh | Group | TrustAndLinks
+if group:
+    stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
+elif declared.groups:
+    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up))
+else:
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks))
+samples(sample, declared, stack.clusters, providers)
+for name, value in stack.summary(declared).items():
     pulumi.export(name, value)

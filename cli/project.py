@@ -11,7 +11,8 @@ from cli.pulumi import PulumiError, PulumiStack
 from live.declaration import MESH, MESH_FILE, declared_mesh, has_secrets, refuse_plain_secrets
 from live.kubeconfig import ClusterAccess, read_accesses
 from live.sources import Sources, StackOutputsError
-from topology import Mesh, MeshConfigError, Problem, load_mesh
+from topology import Mesh, MeshConfigError, Problem, load_mesh, members
+from topology.division import GROUP
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +26,7 @@ class Stack:
         name: the stack's name.
         mesh: the declared mesh.
         sources: reads what the stack file names and does not hold itself.
-        accesses: the kubeconfig of each cluster, by Istio's cluster name.
+        accesses: the kubeconfig of each cluster that the stack has to do with, by Istio's cluster name.
     """
 
     project: Path
@@ -53,7 +54,8 @@ def load_stack(name: str | None, project: Path = ROOT) -> Stack:
         config = {**config, MESH: _decrypted(PulumiStack(project, name, {}))}
     mesh = load_mesh(declared_mesh(config.get(MESH), config.get(MESH_FILE), project))
     sources = Sources(project, lambda stack: _outputs(project, stack))
-    return Stack(project, name, mesh, sources, read_accesses(mesh, sources))
+    clusters = members(mesh, config.get(GROUP))
+    return Stack(project, name, mesh, sources, read_accesses(mesh, clusters, sources))
 
 
 def _decrypted(stack: PulumiStack) -> Any:

@@ -102,14 +102,17 @@ class TrustAndLinks(pulumi.ComponentResource):
 
     Attributes:
         trust: root and intermediates.
+        clusters: none: they are in the stacks of their groups.
     """
 
     trust: Trust
+    clusters: dict[str, Cluster]
 
     def __init__(self, name: str, args: TrustAndLinksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:TrustAndLinks", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers), child)
+        self.clusters = {}
         self._linked = [k for k in links(args.mesh) if k.reader.name in args.up and k.peer.name in args.up]
         Links(
             f"{name}-links",

@@ -1,6 +1,7 @@
 """The operator's kubeconfig of a cluster, from where the stack file says."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,11 +154,12 @@ def _only(merged: dict[str, Any], context: str) -> dict[str, Any]:
     }
 
 
-def read_accesses(mesh: Mesh, sources: Sources) -> dict[str, ClusterAccess]:
-    """The kubeconfig of every cluster of the mesh, by Istio's cluster name.
+def read_accesses(mesh: Mesh, members: Sequence[Cluster], sources: Sources) -> dict[str, ClusterAccess]:
+    """The kubeconfig of each cluster, by Istio's cluster name.
 
     Args:
         mesh: the declared mesh.
+        members: those of its clusters whose kubeconfigs are wanted.
         sources: reads what the stack file names.
 
     Raises:
@@ -166,6 +168,8 @@ def read_accesses(mesh: Mesh, sources: Sources) -> dict[str, ClusterAccess]:
     accesses: dict[str, ClusterAccess] = {}
     problems: list[Problem] = []
     for index, cluster in enumerate(mesh.clusters):
+        if cluster not in members:
+            continue
         try:
             accesses[cluster.name] = read_access(cluster, f"spanmesh:mesh.clusters[{index}]", sources)
         except MeshConfigError as error:

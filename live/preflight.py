@@ -1,13 +1,20 @@
 """What has to be true of the clusters before anything of the mesh is touched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
 
+import pulumi
+
+from live.division import without_trust
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
+from live.nodes import NodeFacts, node_facts, overlap
 from live.ownership import foreign_objects
 from live.reachability import UnreachableError, cluster_uid
-from topology import Mesh, MeshConfigError, Problem
+from topology import Cluster, Mesh, MeshConfigError, Problem, networks
+from topology.checks import doubts
 from topology.defaults import istio_of
 
 SHOWN = 5
@@ -17,13 +24,19 @@ class PreflightReport:
     """What was found.
 
     Attributes:
-        unreachable: clusters that do not answer: no preview needs them, every update does.
-        problems: what would make an update fail half-way.
+        skipped: clusters that do not answer and are left as they are meanwhile, as declared.
+        unreachable: the other clusters that do not answer: no preview needs them, every update does.
+        problems: what would make an update fail half-way, or a mesh that does not work.
+        doubts: what may be meant, but mostly is not.
+        answering: names of the clusters that answer.
     """
 
     def __init__(self) -> None:
+        self.skipped: list[Problem] = []
         self.unreachable: list[Problem] = []
         self.problems: list[Problem] = []
+        self.doubts: list[Problem] = []
+        self.answering: list[str] = []
 
     def raise_problems(self, *, unreachable_too: bool) -> None:
         """Raise MeshConfigError if anything stands in the way."""
@@ -32,36 +45,90 @@ class PreflightReport:
             raise MeshConfigError(found)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What one cluster says of itself."""
+
+    uid: str
+    nodes: NodeFacts
+    problems: list[tuple[str, str]]
+
+
 def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightReport:
-    """Ask every cluster, in parallel: reachable, the credentials good, a cluster of its own, no left-overs."""
+    """Ask every cluster, in parallel: reachable, the credentials good, a cluster of its own, no left-overs.
+
+    Clusters on one network are held against each other: pods that reach each other directly need addresses of
+    their own (https://istio.io/latest/docs/ops/deployment/deployment-models/#single-network).
+    """
     report = PreflightReport()
-    uids: dict[str, str] = {}
     keys = {c.name: f"spanmesh:mesh.clusters[{i}]" for i, c in enumerate(mesh.clusters)}
     with ThreadPoolExecutor(max_workers=len(accesses)) as pool:
         futures = {
             name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name)).version or "")
             for name, access in accesses.items()
         }
+    found: dict[str, _Found] = {}
     for name, future in futures.items():
         try:
-            uid, problems = future.result()
+            found[name] = future.result()
         except UnreachableError as error:
-            report.unreachable.append(Problem(f"{keys[name]}.kubeconfig", f"cluster {name}: {error.cause}", error.cure))
-            continue
-        if uid in uids:
-            report.problems.append(
-                Problem(
-                    f"{keys[name]}.kubeconfig",
-                    f"it opens the same cluster as {uids[uid]}'s (kube-system has the uid {uid})",
-                    "Give each cluster its own kubeconfig, or its own context",
-                )
-            )
-        uids.setdefault(uid, name)
-        report.problems += [Problem(keys[name], *found) for found in problems]
+            _unreachable(report, mesh.cluster(name), keys[name], error)
+    report.answering = list(found)
+    report.problems += _same_cluster(keys, found)
+    for name, each in found.items():
+        report.problems += [Problem(keys[name], *problem) for problem in each.problems]
+    report.problems += _overlapping_pods(mesh, keys, found)
+    report.doubts += _other_regions(mesh, keys, found)
     return report
 
 
-def _cluster(access: ClusterAccess, version: str) -> tuple[str, list[tuple[str, str]]]:
+def _unreachable(report: PreflightReport, cluster: Cluster, key: str, error: UnreachableError) -> None:
+    if cluster.skip_update_unreachable:
+        cause = f"cluster {cluster.name}: {error.cause}"
+        report.skipped.append(Problem(f"{key}.kubeconfig", cause, "What stands in it is left as it is meanwhile"))
+        return
+    cure = f"{error.cure}. To go on without it meanwhile: `skipUpdateUnreachable: true`"
+    report.unreachable.append(Problem(f"{key}.kubeconfig", f"cluster {cluster.name}: {error.cause}", cure))
+
+
+def _same_cluster(keys: Mapping[str, str], found: Mapping[str, _Found]) -> Iterator[Problem]:
+    uids: dict[str, str] = {}
+    for name, each in found.items():
+        if each.uid in uids:
+            yield Problem(
+                f"{keys[name]}.kubeconfig",
+                f"it opens the same cluster as {uids[each.uid]}'s (kube-system has the uid {each.uid})",
+                "Give each cluster its own kubeconfig, or its own context",
+            )
+        uids.setdefault(each.uid, name)
+
+
+def _overlapping_pods(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Found]) -> Iterator[Problem]:
+    for network, clusters in networks(mesh).items():
+        for one, other in combinations([c.name for c in clusters if c.name in found], 2):
+            shared = overlap(found[one].nodes, found[other].nodes)
+            if shared is not None:
+                yield Problem(
+                    f"{keys[other]}.network",
+                    f"{one} and {other} are both on {network}, and both have pods in {shared}: a pod's address would "
+                    "lead to the wrong cluster",
+                    f"Give {other} a network of its own, or another range of pods",
+                )
+
+
+def _other_regions(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Found]) -> Iterator[Problem]:
+    for name, each in found.items():
+        region = mesh.cluster(name).region
+        if region and each.nodes.regions and region not in each.nodes.regions:
+            yield Problem(
+                f"{keys[name]}.region",
+                f"{region} is declared, and the nodes of {name} are labelled {', '.join(sorted(each.nodes.regions))}: "
+                "Istio goes by the labels",
+                "Correct one of the two",
+            )
+
+
+def _cluster(access: ClusterAccess, version: str) -> _Found:
     uid = cluster_uid(access)
     problems: list[tuple[str, str]] = []
     if records := [str(record) for record in helm_records(access) if record.pending]:
@@ -80,4 +147,26 @@ def _cluster(access: ClusterAccess, version: str) -> tuple[str, list[tuple[str, 
                 "Remove that Istio with its own installer, or see what `spanmesh adopt` would take over",
             )
         )
-    return uid, problems
+    return _Found(uid, node_facts(access), problems)
+
+
+def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> None:
+    """What the Pulumi program asks of the clusters before it declares anything; warnings go to Pulumi's log.
+
+    A pull request is previewed where the clusters may be out of reach: a preview only warns of that, an update needs
+    every cluster that is not marked otherwise.
+
+    Args:
+        mesh: the declared mesh.
+        group: whose clusters this stack brings up; None: all, or trust and links.
+        accesses: the clusters of this stack.
+
+    Raises:
+        MeshConfigError: with everything that stands in the way.
+    """
+    report = preflight(mesh, accesses)
+    if group is not None:
+        report.problems += without_trust({name: accesses[name] for name in report.answering})
+    for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
+        pulumi.log.warn(str(problem))
+    report.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())

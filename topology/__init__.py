@@ -1,5 +1,6 @@
 """What the user declares of a mesh, and what follows from it. Pure: no Pulumi, no Kubernetes, no I/O."""
 
+from topology.division import members
 from topology.errors import MeshConfigError, Problem
 from topology.facts import Link, clients_of_gateway, links, networks
 from topology.gateway import Gateway, Ingress
@@ -24,5 +25,6 @@ __all__ = [
     "links",
     "load_mesh",
     "load_sample",
+    "members",
     "networks",
 ]
