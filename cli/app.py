@@ -6,9 +6,13 @@ import typer
 
 from cli import lab, tools
 from cli.adopt import adopt
+from cli.changed_stacks import changed_stacks
+from cli.changes import GitError
 from cli.console import err, fail
 from cli.demo import demo
 from cli.env import env
+from cli.gateways import gateways
+from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.repair import repair
 from lab import LabError
@@ -17,7 +21,7 @@ from live.traffic import NoClientError
 from toolchain import ToolError
 from topology import MeshConfigError
 
-EXPECTED = (LabError, ToolError, MeshConfigError, UnreachableError, NoClientError, PulumiError)
+EXPECTED = (LabError, ToolError, MeshConfigError, UnreachableError, NoClientError, PulumiError, GitError)
 
 app = typer.Typer(
     name="spanmesh",
@@ -27,6 +31,9 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(env)
+app.command()(gateways)
+app.command()(clusterless_preview)
+app.command()(changed_stacks)
 app.command()(adopt)
 app.command()(repair)
 app.add_typer(lab.app, name="lab")

@@ -35,25 +35,37 @@ def lab_environment(lab: Lab, tools: Mapping[str, Tool]) -> dict[str, str]:
         lab: a lab that is up.
         tools: the tools that go first on PATH.
     """
-    programs = lab.folder / "bin"
+    backend = lab.folder / "pulumi"
+    backend.mkdir(parents=True, exist_ok=True)
+    return {
+        **pulumi_environment(lab.folder, tools),
+        "KUBECONFIG": str(lab.merged_kubeconfig()),
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
+        "SPANMESH_LAB": lab.name,
+    }
+
+
+def pulumi_environment(folder: Path, tools: Mapping[str, Tool]) -> dict[str, str]:
+    """What to set in a shell, so that Pulumi and its plug-ins are those of the toolchain.
+
+    Args:
+        folder: where ``bin`` and ``pulumi-home`` are made.
+        tools: the tools that go first on PATH.
+    """
+    programs = folder / "bin"
     _install_programs(programs, tools)
     others = [tool for tool in tools.values() if tool.path.is_file() and not tool.name.startswith("pulumi")]
     folders = [programs, ROOT / ".venv/bin", *(tool.path.parent for tool in others)]
     path = [*dict.fromkeys(str(folder) for folder in folders), os.environ.get("PATH", "")]
-    backend = lab.folder / "pulumi"
-    backend.mkdir(parents=True, exist_ok=True)
-    home = lab.folder / "pulumi-home"
+    home = folder / "pulumi-home"
     _install_plugins(home, tools)
     return {
         "PATH": os.pathsep.join(path),
-        "KUBECONFIG": str(lab.merged_kubeconfig()),
-        "PULUMI_BACKEND_URL": f"file://{backend}",
         "PULUMI_HOME": str(home),
-        "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # The plug-ins are those of the lab: without this Pulumi would ask its download host for others.
+        # The plug-ins are those of the toolchain: without this Pulumi would ask its download host for others.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "SPANMESH_LAB": lab.name,
     }
 
 
