@@ -3,12 +3,16 @@
 import hashlib
 import ssl
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pulumi
 import pulumi_tls as tls
 
+from topology.certificates import ROOT_NOTICE, describe, expiry_warning
+
 HOURS_A_DAY = 24
+Algorithm = Literal["ECDSA", "RSA"]
 
 
 @dataclass(frozen=True)
@@ -16,30 +20,49 @@ class RootCAArgs:
     """Arguments of :class:`RootCA`.
 
     Attributes:
-        algorithm: ECDSA (P-256) or RSA (4096 bits).
+        algorithm: ECDSA (P-256) or RSA.
+        rsa_bits: length of an RSA key.
         validity_days: lifetime of the certificate.
         protect: whether Pulumi refuses to delete key and certificate.
     """
 
-    algorithm: Literal["ECDSA", "RSA"] = "ECDSA"
+    algorithm: Algorithm = "ECDSA"
+    rsa_bits: int = 4096
     validity_days: int = 3650
     protect: bool = True
 
 
-def private_key(name: str, algorithm: Literal["ECDSA", "RSA"], opts: pulumi.ResourceOptions) -> tls.PrivateKey:
-    """A CA's key: ECDSA P-256, or RSA with 4096 bits. Pulumi keeps it as a secret."""
+def private_key(name: str, algorithm: Algorithm, rsa_bits: int, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
+    """A CA's key: ECDSA P-256, or RSA with ``rsa_bits``. Pulumi keeps it as a secret."""
     return tls.PrivateKey(
         name,
         algorithm=algorithm,
         ecdsa_curve="P256" if algorithm == "ECDSA" else None,
-        rsa_bits=4096 if algorithm == "RSA" else None,
+        rsa_bits=rsa_bits if algorithm == "RSA" else None,
         opts=opts,
     )
+
+
+def path_length(length: int) -> dict[str, Any]:
+    """The argument by which a certificate says how many CAs may stand below it; none before pulumi-tls 5.3."""
+    return {"max_path_length": length} if hasattr(tls.SelfSignedCertArgs, "max_path_length") else {}
 
 
 def sha256_fingerprint(pem: str) -> str:
     """SHA-256 over the DER of one PEM certificate, in lower-case hex."""
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def warn_of_expiry(
+    whose: str, expires: pulumi.Input[str], notice: timedelta, cure: str, resource: pulumi.Resource
+) -> None:
+    """Have preview and update warn where a certificate ends within ``notice``."""
+
+    def warn(end: str) -> None:
+        if warning := expiry_warning(whose, end, datetime.now(UTC), notice, cure):
+            pulumi.log.warn(warning, resource)
+
+    pulumi.Output.from_input(expires).apply(warn)
 
 
 class RootCA(pulumi.ComponentResource):
@@ -59,8 +82,12 @@ class RootCA(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RootCAArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:RootCA", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self, protect=args.protect)
-        key = private_key(f"{name}-key", args.algorithm, child)
+        key = private_key(
+            f"{name}-key",
+            args.algorithm,
+            args.rsa_bits,
+            pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
         cert = tls.SelfSignedCert(
             f"{name}-cert",
             private_key_pem=key.private_key_pem,
@@ -69,12 +96,20 @@ class RootCA(pulumi.ComponentResource):
             validity_period_hours=args.validity_days * HOURS_A_DAY,
             allowed_uses=["cert_signing", "crl_signing"],
             subject=tls.SelfSignedCertSubjectArgs(common_name="Root CA", organization="Istio"),
-            opts=child,
+            # One CA below: the clusters' intermediates, which can therefore make no further ones.
+            **path_length(1),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                # A newer SDK must not replace the root of a mesh that stands.
+                ignore_changes=["maxPathLength"],
+            ),
         )
         self.private_key_pem = pulumi.Output.secret(key.private_key_pem)
         self.cert_pem = cert.cert_pem
         self.fingerprint = cert.cert_pem.apply(sha256_fingerprint)
         self.expires = cert.validity_end_time
+        warn_of_expiry("The root certificate", self.expires, ROOT_NOTICE, "Plan its successor", self)
         self.register_outputs(
             {
                 "privateKeyPem": self.private_key_pem,
@@ -83,3 +118,37 @@ class RootCA(pulumi.ComponentResource):
                 "expires": self.expires,
             }
         )
+
+
+@dataclass(frozen=True)
+class ProvidedRootCAArgs:
+    """Arguments of :class:`ProvidedRootCA`.
+
+    Attributes:
+        cert_pem: the root certificate, PEM; several while a root is being replaced, the present one first.
+    """
+
+    cert_pem: str
+
+
+class ProvidedRootCA(pulumi.ComponentResource):
+    """The certificate of a root CA whose key is kept elsewhere, and never seen here.
+
+    Attributes:
+        cert_pem: as given.
+        fingerprint: SHA-256 of the (first) certificate, lower-case hex.
+        expires: end of its validity, RFC 3339.
+    """
+
+    cert_pem: pulumi.Output[str]
+    fingerprint: pulumi.Output[str]
+    expires: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ProvidedRootCAArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spanmesh:index:ProvidedRootCA", name, None, opts)
+        facts = describe(args.cert_pem)
+        self.cert_pem = pulumi.Output.from_input(args.cert_pem)
+        self.fingerprint = pulumi.Output.from_input(facts.sha256)
+        self.expires = pulumi.Output.from_input(facts.expires)
+        warn_of_expiry("The root certificate", self.expires, ROOT_NOTICE, "Plan its successor", self)
+        self.register_outputs({"certPem": self.cert_pem, "fingerprint": self.fingerprint, "expires": self.expires})
