@@ -9,7 +9,6 @@ from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 
 REGION = "topology.kubernetes.io/region"
-PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,11 @@ def node_facts(access: ClusterAccess) -> NodeFacts:
     ranges: set[ipaddress.IPv4Network | ipaddress.IPv6Network] = set()
     regions: set[str] = set()
     with api_client(access) as api:
-        core = client.CoreV1Api(api)
-        token = None
-        while True:
-            page = core.list_node(limit=PAGE, _continue=token, _request_timeout=TIMEOUT)
-            for node in page.items:
-                ranges |= {ipaddress.ip_network(each) for each in node.spec.pod_cid_rs or ()}
-                regions |= {(node.metadata.labels or {}).get(REGION, "")} - {""}
-            token = page.metadata._continue
-            if not token:
-                return NodeFacts(frozenset(ranges), frozenset(regions))
+        nodes = client.CoreV1Api(api).list_node(_request_timeout=TIMEOUT).items
+    for node in nodes:
+        ranges |= {ipaddress.ip_network(each) for each in node.spec.pod_cidrs or ()}
+        regions |= {(node.metadata.labels or {}).get(REGION, "")} - {""}
+    return NodeFacts(frozenset(ranges), frozenset(regions))
 
 
 def overlap(one: NodeFacts, other: NodeFacts) -> str | None:
