@@ -6,9 +6,20 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.intermediate_ca import IntermediateCA, IntermediateCAArgs
-from components.root_ca import RootCA, RootCAArgs
+from components.intermediate_ca import (
+    ClusterCA,
+    IntermediateCA,
+    IntermediateCAArgs,
+    IntermediateRequest,
+    IntermediateRequestArgs,
+    ProvidedIntermediateCA,
+    ProvidedIntermediateCAArgs,
+    RequestedIntermediateCA,
+    RequestedIntermediateCAArgs,
+)
+from components.root_ca import ProvidedRootCA, ProvidedRootCAArgs, RootCA, RootCAArgs
 from topology import model
+from topology.certificates import GivenTrust
 from topology.defaults import NAMESPACE
 
 
@@ -19,10 +30,12 @@ class TrustArgs:
     Attributes:
         mesh: what the user declared.
         providers: one provider for each cluster, by Istio's cluster name.
+        given: root and intermediates of a mesh whose root is provided; None: Pulumi makes them.
     """
 
     mesh: model.Mesh
     providers: Mapping[str, k8s.Provider]
+    given: GivenTrust | None = None
 
 
 class Trust(pulumi.ComponentResource):
@@ -31,45 +44,89 @@ class Trust(pulumi.ComponentResource):
     Attributes:
         root: the root CA.
         namespaces: istio-system, by Istio's cluster name.
-        intermediates: by Istio's cluster name.
+        intermediates: by Istio's cluster name; a cluster whose request is not signed yet is not in it.
+        requests: certificate requests, PEM, of the clusters that ask for one, by Istio's cluster name.
     """
 
-    root: RootCA
+    root: RootCA | ProvidedRootCA
     namespaces: dict[str, k8s.core.v1.Namespace]
-    intermediates: dict[str, IntermediateCA]
+    intermediates: dict[str, ClusterCA]
+    requests: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TrustArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Trust", name, None, opts)
-        trust = args.mesh.trust
-        self.root = RootCA(
-            f"{name}-root",
-            RootCAArgs(algorithm=trust.algorithm, validity_days=trust.root_validity_days, protect=trust.protect),
-            pulumi.ResourceOptions(parent=self),
-        )
-        self.namespaces, self.intermediates = {}, {}
+        self.namespaces, self.intermediates, self.requests = {}, {}, {}
         for cluster in args.mesh.clusters:
-            provider = args.providers[cluster.name]
-            namespace = k8s.core.v1.Namespace(
+            self.namespaces[cluster.name] = k8s.core.v1.Namespace(
                 f"{name}-{cluster.name}-namespace",
                 metadata=k8s.meta.v1.ObjectMetaArgs(
                     name=NAMESPACE, labels={"topology.istio.io/network": cluster.network}
                 ),
-                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                opts=pulumi.ResourceOptions(parent=self, provider=args.providers[cluster.name]),
             )
-            self.namespaces[cluster.name] = namespace
+        if args.given is None:
+            self.root = self._generate(name, args)
+        else:
+            self.root = self._install(name, args, args.given)
+        self.register_outputs(
+            {"root": self.summary(), "clusters": {name: self.cluster_summary(name) for name in self.namespaces}}
+        )
+
+    def _generate(self, name: str, args: TrustArgs) -> RootCA:
+        trust = args.mesh.trust
+        root = RootCA(
+            f"{name}-root",
+            RootCAArgs(trust.algorithm, trust.rsa_bits, trust.root_validity_days, trust.protect),
+            pulumi.ResourceOptions(parent=self),
+        )
+        for cluster in args.mesh.clusters:
             self.intermediates[cluster.name] = IntermediateCA(
                 f"{name}-{cluster.name}-intermediate",
                 IntermediateCAArgs(
                     cluster=cluster.name,
-                    root=self.root,
+                    root=root,
                     namespace=NAMESPACE,
                     algorithm=trust.algorithm,
+                    rsa_bits=trust.rsa_bits,
                     validity_days=trust.intermediate_validity_days,
+                    rotate=cluster.trust.rotate,
                 ),
-                pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=[namespace]),
+                self._in(cluster, args),
             )
-        self.register_outputs(
-            {"root": self.summary(), "clusters": {name: self.cluster_summary(name) for name in self.intermediates}}
+        return root
+
+    def _install(self, name: str, args: TrustArgs, given: GivenTrust) -> ProvidedRootCA:
+        root = ProvidedRootCA(f"{name}-root", ProvidedRootCAArgs(given.root), pulumi.ResourceOptions(parent=self))
+        algorithm, rsa_bits = args.mesh.trust.algorithm, args.mesh.trust.rsa_bits
+        for cluster in args.mesh.clusters:
+            own, opts = f"{name}-{cluster.name}-intermediate", self._in(cluster, args)
+            intermediate = given.intermediates.get(cluster.name)
+            if intermediate is None:
+                waiting = IntermediateRequest(own, IntermediateRequestArgs(cluster.name, algorithm, rsa_bits), opts)
+                self.requests[cluster.name] = waiting.request_pem
+            elif intermediate.private_key is None:
+                requested = RequestedIntermediateCA(
+                    own,
+                    RequestedIntermediateCAArgs(
+                        cluster.name, root, NAMESPACE, intermediate.certificate, algorithm, rsa_bits
+                    ),
+                    opts,
+                )
+                self.requests[cluster.name] = requested.request_pem
+                self.intermediates[cluster.name] = requested
+            else:
+                self.intermediates[cluster.name] = ProvidedIntermediateCA(
+                    own,
+                    ProvidedIntermediateCAArgs(
+                        cluster.name, root, NAMESPACE, intermediate.certificate, intermediate.private_key
+                    ),
+                    opts,
+                )
+        return root
+
+    def _in(self, cluster: model.Cluster, args: TrustArgs) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self, providers=[args.providers[cluster.name]], depends_on=[self.namespaces[cluster.name]]
         )
 
     def summary(self) -> dict[str, pulumi.Input[object]]:
@@ -78,4 +135,10 @@ class Trust(pulumi.ComponentResource):
 
     def cluster_summary(self, cluster: str) -> dict[str, pulumi.Input[object]]:
         """What a stack output says of one cluster's intermediate; nothing secret."""
-        return {"intermediateExpires": self.intermediates[cluster].expires}
+        own = self.intermediates.get(cluster)
+        summary: dict[str, pulumi.Input[object]] = {
+            "intermediate": {"sha256": own.fingerprint, "expires": own.expires} if own else None
+        }
+        if cluster in self.requests:
+            summary["certificateRequest"] = self.requests[cluster]
+        return summary

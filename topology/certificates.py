@@ -1,6 +1,6 @@
 """What certificates say, and whether those that the user gives can be a mesh's trust. Pure: texts in, problems out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -55,6 +55,19 @@ class GivenIntermediate:
     private_key: str | None
 
 
+@dataclass(frozen=True)
+class GivenTrust:
+    """The trust of a mesh, as the user gives it.
+
+    Attributes:
+        root: the root certificate, PEM; several while a root is being replaced.
+        intermediates: by Istio's cluster name; a cluster whose request is not signed yet is not in it.
+    """
+
+    root: str
+    intermediates: Mapping[str, GivenIntermediate]
+
+
 class UnfitCertificateError(ValueError):
     """A text that cannot be used as certificate or key: the message is the cause, ``cure`` what to do."""
 
@@ -105,31 +118,30 @@ def expiry_warning(whose: str, expires: str, now: datetime, notice: timedelta, c
     return f"{whose} {said}, at {expires}. {cure}"
 
 
-def check_provided(root_pem: str, intermediates: Sequence[GivenIntermediate], now: datetime) -> list[Problem]:
-    """Everything for which the given root and intermediates cannot be the trust of a mesh.
+def check_provided(given: GivenTrust, now: datetime) -> list[Problem]:
+    """Everything for which what is given cannot be the trust of a mesh.
 
     The rules: RFC 5280 sections 4.2.1.3, 4.2.1.9 and 6.1, and what istiod asks of ``cacerts``
     (https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert).
 
     Args:
-        root_pem: the root certificate; several while a root is being replaced.
-        intermediates: those of the clusters that have one already.
+        given: root and intermediates.
         now: an aware time.
     """
-    problems = list(_root_problems(root_pem, now))
-    roots = [] if problems else parse_certificates(root_pem)
+    problems = list(_root_problems(given.root, now))
+    roots = [] if problems else parse_certificates(given.root)
     own: list[tuple[GivenIntermediate, x509.Certificate]] = []
-    for given in intermediates:
+    for each in given.intermediates.values():
         try:
-            certificates = _public_certificates(given.certificate)
+            certificates = _public_certificates(each.certificate)
         except UnfitCertificateError as error:
-            problems.append(Problem(f"{given.key}.certificate", str(error), error.cure))
+            problems.append(Problem(f"{each.key}.certificate", str(error), error.cure))
             continue
-        problems += _intermediate_problems(given, certificates, roots, now)
-        own.append((given, certificates[0]))
+        problems += _intermediate_problems(each, certificates, roots, now)
+        own.append((each, certificates[0]))
     problems += _shared(own)
-    for given, certificate in own:
-        problems += _private_key_problems(given, certificate, own)
+    for each, certificate in own:
+        problems += _private_key_problems(each, certificate, own)
     return problems
 
 

@@ -15,6 +15,7 @@ from tests.authority import DAY, NOW, Authority, p256, root
 from topology.certificates import (
     INTERMEDIATE_NOTICE,
     GivenIntermediate,
+    GivenTrust,
     UnfitCertificateError,
     chain_to_root,
     check_answers_request,
@@ -41,10 +42,11 @@ class Given:
     keys: tuple[str | None, str | None]
 
     def problems(self) -> list[tuple[str, str]]:
-        given = [
-            GivenIntermediate(f"cluster{n + 1}", TRUST.format(n), self.certificates[n], self.keys[n]) for n in (0, 1)
-        ]
-        return [(problem.key, str(problem)) for problem in check_provided(self.root, given, NOW)]
+        intermediates = {
+            name: GivenIntermediate(name, TRUST.format(n), self.certificates[n], self.keys[n])
+            for n, name in enumerate(("cluster1", "cluster2"))
+        }
+        return [(problem.key, str(problem)) for problem in check_provided(GivenTrust(self.root, intermediates), NOW)]
 
     def first(self, one: Authority, above: str = "") -> "Given":
         return replace(self, certificates=(one.pem + above, self.certificates[1]), keys=(one.key_pem, self.keys[1]))

@@ -1,0 +1,48 @@
+"""The root and intermediates that the user brings, read from where the stack file says and checked."""
+
+from datetime import UTC, datetime
+
+from live.sources import Sources
+from topology import Cluster, Mesh, MeshConfigError, Problem
+from topology.certificates import ROOT_KEY, GivenIntermediate, GivenTrust, check_provided
+from topology.source import Source
+
+
+def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust | None:
+    """Certificates and keys of a mesh whose root is provided; None where Pulumi makes the root.
+
+    Args:
+        mesh: the declared mesh.
+        sources: reads what the stack file names.
+
+    Raises:
+        MeshConfigError: with the faults of every cluster: a text that is not there, or that cannot be used.
+    """
+    if mesh.trust.root_certificate is None:
+        return None
+    problems: list[Problem] = []
+
+    def read(source: Source, key: str) -> str:
+        try:
+            return sources.read(source, key)
+        except MeshConfigError as error:
+            problems.extend(error.problems)
+            return ""
+
+    def intermediate(cluster: Cluster, key: str, certificate: Source) -> GivenIntermediate:
+        text = read(certificate, f"{key}.certificate")
+        private_key = read(cluster.trust.key, f"{key}.key") if cluster.trust.key else None
+        return GivenIntermediate(cluster.name, key, text, private_key)
+
+    given = GivenTrust(
+        read(mesh.trust.root_certificate, ROOT_KEY),
+        {
+            cluster.name: intermediate(cluster, f"spanmesh:mesh.clusters[{index}].trust", cluster.trust.certificate)
+            for index, cluster in enumerate(mesh.clusters)
+            if cluster.trust.certificate
+        },
+    )
+    # What could not be read is not judged too.
+    if problems := problems or check_provided(given, datetime.now(UTC)):
+        raise MeshConfigError(problems)
+    return given
