@@ -69,7 +69,7 @@ class Cluster(pulumi.ComponentResource):
             ),
             after_istiod,
         )
-        ingress = ingress_of(args.mesh, cluster)
+        ingress = ingress_of(cluster)
         self.ingress = (
             IngressGateway(
                 f"{name}-ingress",

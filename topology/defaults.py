@@ -1,7 +1,8 @@
 """What holds where the stack file is silent, how a cluster's keys lie over the mesh's, and the names nobody chooses."""
 
-from typing import Any
+from typing import Any, TypeVar
 
+from topology.clouds import Cloud, cloud, cloud_names, with_cloud
 from topology.gateway import Gateway, Ingress
 from topology.model import Cluster, Istio, Mesh
 
@@ -11,6 +12,8 @@ VERSION = "1.30.5"
 HUB = "docker.io/istio"
 CHARTS = "https://istio-release.storage.googleapis.com/charts"
 TIMEOUT_SECONDS = 300
+
+AnyGateway = TypeVar("AnyGateway", bound=Gateway)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -30,12 +33,22 @@ def istio_of(mesh: Mesh, cluster: Cluster) -> Istio:
 
 def east_west_of(mesh: Mesh, cluster: Cluster) -> Gateway:
     """The east-west gateway of one cluster, complete: the cluster's keys over the mesh's over the cloud's preset."""
-    return Gateway.model_validate(merge(_given(mesh.east_west), _given(cluster.east_west)))
+    return _on_cloud(cluster, Gateway.model_validate(merge(_given(mesh.east_west), _given(cluster.east_west))))
 
 
-def ingress_of(_mesh: Mesh, cluster: Cluster) -> Ingress | None:
-    """The ingress gateway of one cluster, complete; None where there is none."""
-    return cluster.ingress
+def ingress_of(cluster: Cluster) -> Ingress | None:
+    """The ingress gateway of one cluster, over the cloud's preset; None where there is none."""
+    return _on_cloud(cluster, cluster.ingress) if cluster.ingress else None
+
+
+def preset_of(cluster: Cluster) -> Cloud | None:
+    """The preset of the cluster's cloud; None where none is named (an unknown one is refused by topology/checks)."""
+    return cloud(cluster.cloud) if cluster.cloud is not None and cluster.cloud in cloud_names() else None
+
+
+def _on_cloud(cluster: Cluster, gateway: AnyGateway) -> AnyGateway:
+    preset = preset_of(cluster)
+    return with_cloud(preset, gateway) if preset else gateway
 
 
 def _given(model: Istio | Gateway) -> dict[str, Any]:

@@ -20,7 +20,12 @@ def check(mesh: Mesh) -> list[Problem]:
     if unknown := list(clusters.links(mesh)):
         # Who needs which gateway cannot be told of clusters that do not exist.
         return problems + unknown
-    return [*problems, *gateways.gateways(mesh), *gateways.shut_out(mesh)]
+    return [
+        *problems,
+        *gateways.gateways(mesh),
+        *gateways.shut_out(mesh),
+        *gateways.hostnames_not_resolved(mesh),
+    ]
 
 
 def doubts(mesh: Mesh) -> list[Problem]:
