@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.stack_files import FOLDER, GROUP, own_name, stack_config, stack_path
+from cli.stack_files import FOLDER, own_name, stack_config, stack_path
 from live.declaration import MESH, MESH_FILE, declared_mesh
+from topology.division import GROUP
 
 # What every stack is made of.
 PROGRAM = ("__main__.py", "Pulumi.yaml", "components", "live", "topology", "requirements.txt", "requirements")

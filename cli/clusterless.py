@@ -18,10 +18,11 @@ from typing import Any
 import yaml
 
 from cli.pulumi import PulumiError
-from cli.stack_files import FOLDER, GROUP, own_name
+from cli.stack_files import FOLDER, own_name
 from cli.stand_ins import group_state, unreachable_kubeconfig, with_stand_ins, without_secrets
 from live.declaration import MESH, MESH_FILE, declared_mesh, refuse_plain_secrets
-from topology import Mesh, load_mesh
+from topology import Mesh, load_mesh, members
+from topology.division import GROUP
 
 GRACE_SECONDS = 15
 NOT_COPIED = (FOLDER, ".git")
@@ -51,7 +52,7 @@ class ClusterlessPreview:
     Attributes:
         stack: the stack's name.
         seconds: how long `pulumi preview` took.
-        clusters: Istio's cluster names, in the order of the file.
+        clusters: Istio's names of the stack's clusters, in the order of the file.
         resources: what would be created.
         errors: why it failed; empty where it did not.
     """
@@ -89,6 +90,7 @@ def preview_without_clusters(
     plain = without_secrets(dict(config))
     declared: Any = declared_mesh(plain.get(MESH), plain.get(MESH_FILE), project)
     mesh = load_mesh(declared)
+    clusters = members(mesh, plain.get(GROUP))
     with tempfile.TemporaryDirectory(prefix="spanmesh-preview-") as folder, _closed_port() as port, _ended_by_term():
         copy = _ThrowAway.make(project, Path(folder), own_name(stack))
         kubeconfig = Path(folder) / "kubeconfig"
@@ -99,7 +101,7 @@ def preview_without_clusters(
         copy.pulumi("stack", "init", copy.stack, "--no-select")
         if mesh.groups and GROUP not in plain:
             copy.stand_in_groups(mesh)
-        return copy.preview(mesh)
+        return copy.preview([cluster.name for cluster in clusters])
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class _ThrowAway:
         if ended.returncode:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` failed:\n{ended.stderr or ended.stdout}")
 
-    def preview(self, mesh: Mesh) -> ClusterlessPreview:
+    def preview(self, clusters: Sequence[str]) -> ClusterlessPreview:
         started = time.monotonic()
         command = [_program(), "preview", "--json", "--non-interactive", "--stack", self.stack]
         ended = _run(command, self.project, self.environment)
@@ -167,11 +169,10 @@ class _ThrowAway:
         if ended.returncode and not errors:
             errors = [(ended.stderr or ended.stdout).strip()]
         steps = [step for step in digest.get("steps") or [] if step["op"] == "create"]
-        names = tuple(cluster.name for cluster in mesh.clusters)
         return ClusterlessPreview(
             self.stack,
             seconds,
-            names,
+            tuple(clusters),
             tuple(_planned(step) for step in steps),
             tuple(errors if ended.returncode else ()),
         )

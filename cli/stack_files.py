@@ -8,7 +8,6 @@ import yaml
 from topology import MeshConfigError, Problem
 
 FOLDER = "stacks"
-GROUP = "spanmesh:group"
 
 
 def stack_names(project: Path) -> list[str]:
