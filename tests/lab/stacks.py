@@ -32,15 +32,15 @@ class LabStack:
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, project: Path, environment: dict[str, str]) -> "LabStack":
-        """A stack like stacks/Pulumi.lab.yaml, not yet up."""
+    def make(cls, project: Path, environment: dict[str, str], like: str = "lab") -> "LabStack":
+        """A stack like the one of that name in stacks/, not yet up."""
         (project / "stacks").mkdir(parents=True)
         (project / "backend").mkdir()
         for name in LINKED:
             (project / name).symlink_to(ROOT / name)
-        lab = yaml.safe_load((ROOT / "stacks/Pulumi.lab.yaml").read_text())
+        example = yaml.safe_load((ROOT / f"stacks/Pulumi.{like}.yaml").read_text())
         own = {"PULUMI_BACKEND_URL": f"file://{project / 'backend'}", "PULUMI_CONFIG_PASSPHRASE": "test"}
-        stack = cls(project, {**environment, **own}, config=lab["config"])
+        stack = cls(project, {**environment, **own}, config=example["config"])
         stack.write()
         selected = stack.pulumi.select()
         assert selected.returncode == 0, selected.stdout

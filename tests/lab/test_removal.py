@@ -5,6 +5,7 @@ from kubernetes import client
 
 from cli.demo import silent_cells
 from live.client import api_client
+from live.kubeconfig import ClusterAccess
 from live.traffic import traffic_matrix
 from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
@@ -12,9 +13,9 @@ from tests.lab.stacks import LabStack
 pytestmark = pytest.mark.lab
 
 
-def left_in(stack: LabStack, cluster: str) -> dict[str, list[str]]:
+def left_in(access: ClusterAccess) -> dict[str, list[str]]:
     """What of Istio stands in a cluster, by kind."""
-    with api_client(stack.accesses[cluster]) as api:
+    with api_client(access) as api:
         core, webhooks = client.CoreV1Api(api), client.AdmissionregistrationV1Api(api)
         custom = client.CustomObjectsApi(api)
         crds = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
@@ -43,10 +44,10 @@ def left_in(stack: LabStack, cluster: str) -> dict[str, list[str]]:
 
 
 def test_destroy_leaves_nothing_and_a_second_up_works(mesh: LabStack) -> None:
-    assert left_in(mesh, "cluster1")["namespaces"] == ["istio-system", "sample"]
+    assert left_in(mesh.accesses["cluster1"])["namespaces"] == ["istio-system", "sample"]
     mesh.destroy()
     for cluster in ("cluster1", "cluster2"):
-        assert left_in(mesh, cluster) == {
+        assert left_in(mesh.accesses[cluster]) == {
             "namespaces": [],
             "webhooks": [],
             "load balancers": [],
