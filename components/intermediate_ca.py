@@ -114,11 +114,18 @@ class IntermediateCAArgs:
 
 
 class IntermediateCA(ClusterCA):
-    """An intermediate that Pulumi makes, and the generated root signs."""
+    """An intermediate that Pulumi makes, and the generated root signs.
+
+    Attributes:
+        request_pem: its certificate request, PEM, for a root to come.
+    """
+
+    request_pem: pulumi.Output[str]
 
     def __init__(self, name: str, args: IntermediateCAArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        key, request = _request(name, args.cluster, args.algorithm, args.rsa_bits, args.rotate, self)
+        key, request = _request(name, args, self)
+        self.request_pem = request.cert_request_pem
         cert = tls.LocallySignedCert(
             f"{name}-cert",
             cert_request_pem=request.cert_request_pem,
@@ -189,11 +196,13 @@ class IntermediateRequestArgs:
         cluster: name of the cluster; stands in the subject.
         algorithm: ECDSA (P-256) or RSA.
         rsa_bits: length of an RSA key.
+        rotate: any text; another one makes a new key and request.
     """
 
     cluster: str
     algorithm: Algorithm = "ECDSA"
     rsa_bits: int = 4096
+    rotate: str = ""
 
 
 class IntermediateRequest(pulumi.ComponentResource):
@@ -207,7 +216,7 @@ class IntermediateRequest(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: IntermediateRequestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TYPE, name, None, opts)
-        _, request = _request(name, args.cluster, args.algorithm, args.rsa_bits, "", self)
+        _, request = _request(name, args, self)
         self.request_pem = request.cert_request_pem
         self.register_outputs({"requestPem": self.request_pem})
 
@@ -223,6 +232,7 @@ class RequestedIntermediateCAArgs:
         certificate: PEM: what was signed from the request, then those between it and the root.
         algorithm: ECDSA (P-256) or RSA.
         rsa_bits: length of an RSA key.
+        rotate: any text; another one makes a new key and request, and no certificate of the old key fits any more.
     """
 
     cluster: str
@@ -231,6 +241,7 @@ class RequestedIntermediateCAArgs:
     certificate: str
     algorithm: Algorithm = "ECDSA"
     rsa_bits: int = 4096
+    rotate: str = ""
 
 
 class RequestedIntermediateCA(ClusterCA):
@@ -248,15 +259,17 @@ class RequestedIntermediateCA(ClusterCA):
         self, name: str, args: RequestedIntermediateCAArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, opts)
-        key, request = _request(name, args.cluster, args.algorithm, args.rsa_bits, "", self)
+        key, request = _request(name, args, self)
         self.request_pem = request.cert_request_pem
 
         def of_this_key(made: list[str]) -> str:
-            private_key_pem, public_key_pem = made
+            private_key_pem, public_key_pem, request_pem = made
             try:
                 check_answers_request(args.certificate, public_key_pem)
             except UnfitCertificateError as error:
-                raise pulumi.RunError(f"trust.certificate of cluster {args.cluster}: {error}. {error.cure}") from error
+                raise pulumi.RunError(
+                    f"trust.certificate of cluster {args.cluster}: {error}. {error.cure}:\n{request_pem}"
+                ) from error
             return private_key_pem
 
         self.cert_pem, self.expires, chain = _given(args.certificate, args.root)
@@ -266,27 +279,33 @@ class RequestedIntermediateCA(ClusterCA):
             namespace=args.namespace,
             root_pem=args.root.cert_pem,
             chain_pem=chain,
-            key_pem=pulumi.Output.all(key.private_key_pem_pkcs8, key.public_key_pem).apply(of_this_key),
+            key_pem=pulumi.Output.all(key.private_key_pem_pkcs8, key.public_key_pem, request.cert_request_pem).apply(
+                of_this_key
+            ),
             renewal="Have its request signed again, and give the new `trust.certificate`",
         )
 
 
 def _request(
-    name: str, cluster: str, algorithm: Algorithm, rsa_bits: int, rotate: str, parent: pulumi.Resource
+    name: str,
+    args: IntermediateCAArgs | IntermediateRequestArgs | RequestedIntermediateCAArgs,
+    parent: pulumi.Resource,
 ) -> tuple[tls.PrivateKey, tls.CertRequest]:
+    """The key and the request for it: by the same names in every way, so that a change of the way keeps the key."""
     key = private_key(
         f"{name}-key",
-        algorithm,
-        rsa_bits,
-        pulumi.ResourceOptions(parent=parent, replacement_trigger=rotate),
+        args.algorithm,
+        args.rsa_bits,
+        # Always given: what the engine has not yet recorded is no change to it.
+        pulumi.ResourceOptions(parent=parent, replacement_trigger=args.rotate),
     )
     request = tls.CertRequest(
         f"{name}-request",
         private_key_pem=key.private_key_pem,
         subject=tls.CertRequestSubjectArgs(
-            common_name=f"Intermediate CA {cluster}",
+            common_name=f"Intermediate CA {args.cluster}",
             organization="Istio",
-            locality=cluster,
+            locality=args.cluster,
         ),
         opts=pulumi.ResourceOptions(parent=parent),
     )

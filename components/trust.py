@@ -80,7 +80,7 @@ class Trust(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         for cluster in args.mesh.clusters:
-            self.intermediates[cluster.name] = IntermediateCA(
+            made = IntermediateCA(
                 f"{name}-{cluster.name}-intermediate",
                 IntermediateCAArgs(
                     cluster=cluster.name,
@@ -93,22 +93,27 @@ class Trust(pulumi.ComponentResource):
                 ),
                 self._in(cluster, args),
             )
+            self.intermediates[cluster.name] = made
+            if cluster.trust.request:
+                self.requests[cluster.name] = made.request_pem
         return root
 
     def _install(self, name: str, args: TrustArgs, given: GivenTrust) -> ProvidedRootCA:
         root = ProvidedRootCA(f"{name}-root", ProvidedRootCAArgs(given.root), pulumi.ResourceOptions(parent=self))
-        algorithm, rsa_bits = args.mesh.trust.algorithm, args.mesh.trust.rsa_bits
         for cluster in args.mesh.clusters:
             own, opts = f"{name}-{cluster.name}-intermediate", self._in(cluster, args)
             intermediate = given.intermediates.get(cluster.name)
             if intermediate is None:
-                waiting = IntermediateRequest(own, IntermediateRequestArgs(cluster.name, algorithm, rsa_bits), opts)
+                waiting = IntermediateRequest(own, _request_args(args.mesh, cluster), opts)
                 self.requests[cluster.name] = waiting.request_pem
             elif intermediate.private_key is None:
                 requested = RequestedIntermediateCA(
                     own,
                     RequestedIntermediateCAArgs(
-                        cluster.name, root, NAMESPACE, intermediate.certificate, algorithm, rsa_bits
+                        root=root,
+                        namespace=NAMESPACE,
+                        certificate=intermediate.certificate,
+                        **vars(_request_args(args.mesh, cluster)),
                     ),
                     opts,
                 )
@@ -142,3 +147,12 @@ class Trust(pulumi.ComponentResource):
         if cluster in self.requests:
             summary["certificateRequest"] = self.requests[cluster]
         return summary
+
+
+def _request_args(mesh: model.Mesh, cluster: model.Cluster) -> IntermediateRequestArgs:
+    return IntermediateRequestArgs(
+        cluster=cluster.name,
+        algorithm=mesh.trust.algorithm,
+        rsa_bits=mesh.trust.rsa_bits,
+        rotate=cluster.trust.rotate,
+    )

@@ -154,8 +154,8 @@ def check_answers_request(certificate_pem: str, public_key_pem: str) -> None:
     wanted = serialization.load_pem_public_key(public_key_pem.encode())
     if _spki(parse_certificates(certificate_pem)[0].public_key()) != _spki(wanted):
         raise UnfitCertificateError(
-            "the certificate was not signed from the request that this stack exports: it belongs to another key",
-            "Have the exported request signed, and give what comes of it",
+            "it was not signed from the request that this stack exports: it belongs to another key",
+            "Have this stack's request signed, and give the certificate that comes of it",
         )
 
 

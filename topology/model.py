@@ -63,7 +63,8 @@ class ClusterTrust(Declared):
     key: Source | None = Field(None, description="Its private key, PEM, not encrypted.")
     request: bool = Field(
         False,
-        description="Pulumi makes the key and exports a certificate request; the cluster waits for `certificate`.",
+        description="Export a certificate request for the key that Pulumi makes. With a provided root and no "
+        "`certificate` yet, the cluster waits for it; a `certificate` without `key` is the answer to the request.",
     )
 
 

@@ -51,7 +51,7 @@ def _provided(key: str, cluster: Cluster) -> Iterator[Problem]:
 
 
 def _generated(key: str, cluster: Cluster) -> Iterator[Problem]:
-    for name in ("certificate", "key", "request"):
+    for name in ("certificate", "key"):
         if getattr(cluster.trust, name):
             yield Problem(
                 f"{key}.{name}", "the root is generated", f"Remove it, or write `{ROOT}.trust.root: provided`"

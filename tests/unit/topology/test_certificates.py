@@ -311,7 +311,7 @@ def test_a_certificate_answers_only_the_request_of_its_own_key() -> None:
     check_answers_request(one.pem, public_pem(one))
     with pytest.raises(UnfitCertificateError, match="another key") as refused:
         check_answers_request(one.pem, public_pem(other))
-    assert "exported request" in refused.value.cure
+    assert "this stack's request" in refused.value.cure
 
 
 def public_pem(authority: Authority) -> str:
