@@ -47,11 +47,12 @@ def without_trust(accesses: Mapping[str, ClusterAccess]) -> list[Problem]:
             "Run `pulumi up` of the stack with trust and links first: the one without `spanmesh:group`",
         )
         for name, access in accesses.items()
-        if not _has_cacerts(access)
+        if not has_cacerts(access)
     ]
 
 
-def _has_cacerts(access: ClusterAccess) -> bool:
+def has_cacerts(access: ClusterAccess) -> bool:
+    """Whether the Secret that istiod signs with stands in a cluster."""
     try:
         with api_client(access) as api:
             client.CoreV1Api(api).read_namespaced_secret("cacerts", NAMESPACE, _request_timeout=TIMEOUT)

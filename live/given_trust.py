@@ -1,7 +1,10 @@
 """The root and intermediates that the user brings, read from where the stack file says and checked."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from live.division import has_cacerts
+from live.kubeconfig import ClusterAccess
 from live.sources import Sources
 from topology import Cluster, Mesh, MeshConfigError, Problem
 from topology.certificates import ROOT_KEY, GivenIntermediate, GivenTrust, check_provided
@@ -46,3 +49,23 @@ def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust | None:
     if problems := problems or check_provided(given, datetime.now(UTC)):
         raise MeshConfigError(problems)
     return given
+
+
+def losing_trust(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> list[Problem]:
+    """Clusters that have a CA by now, and would lose it with all of Istio, for they wait for a certificate.
+
+    Args:
+        mesh: the declared mesh.
+        accesses: the clusters of this stack that answer.
+    """
+    return [
+        Problem(
+            f"spanmesh:mesh.clusters[{index}].trust.certificate",
+            f"missing, and cluster {cluster.name} runs with a CA: waiting for one would take Istio away from it",
+            "Give the certificate. For a request while the cluster runs, set `request: true` under the generated root "
+            "first, or bring `certificate` and `key`",
+        )
+        for index, cluster in enumerate(mesh.clusters)
+        if mesh.trust.root == "provided" and cluster.trust.certificate is None and cluster.name in accesses
+        if has_cacerts(accesses[cluster.name])
+    ]

@@ -8,6 +8,7 @@ from itertools import combinations
 import pulumi
 
 from live.division import without_trust
+from live.given_trust import losing_trust
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
 from live.nodes import NodeFacts, node_facts, overlap
@@ -165,8 +166,8 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
         MeshConfigError: with everything that stands in the way.
     """
     report = preflight(mesh, accesses)
-    if group is not None:
-        report.problems += without_trust({name: accesses[name] for name in report.answering})
+    answering = {name: accesses[name] for name in report.answering}
+    report.problems += losing_trust(mesh, answering) if group is None else without_trust(answering)
     for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
         pulumi.log.warn(str(problem))
     report.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())
