@@ -25,6 +25,10 @@ class Link:
 
 def links(mesh: Mesh) -> list[Link]:
     """Every ordered pair of clusters that the mesh links, in the order of the file."""
+    return [link for link in _declared_links(mesh) if link.reader.linked and link.peer.linked]
+
+
+def _declared_links(mesh: Mesh) -> list[Link]:
     pairs = [(a, b) for a in mesh.clusters for b in mesh.clusters if a.name != b.name]
     if mesh.links == "full":
         return [Link(a, b) for a, b in pairs]

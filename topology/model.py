@@ -89,6 +89,9 @@ class Cluster(Declared):
     skip_update_unreachable: bool = Field(
         False, description="While it does not answer, leave it as it is and go on with the other clusters."
     )
+    linked: bool = Field(
+        True, description="False: it reads no cluster and none reads it, whatever `links` says, but it stays as it is."
+    )
     api_server: UrlOrApiServer = Field(description="https URL of its API server as the other clusters reach it.")
     egress: list[str] = Field(
         default_factory=list,

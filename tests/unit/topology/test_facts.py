@@ -7,7 +7,7 @@ import pytest
 from topology import Mesh, clients_of_gateway, links, load_mesh, networks
 
 
-def mesh(given_links: Any) -> Mesh:
+def mesh(given_links: Any, unlinked: str = "") -> Mesh:
     """cluster1 on a network of its own, cluster2 and cluster3 on one network."""
     return load_mesh(
         {
@@ -16,6 +16,7 @@ def mesh(given_links: Any) -> Mesh:
                 {
                     "name": f"cluster{n}",
                     "network": network,
+                    "linked": f"cluster{n}" != unlinked,
                     "apiServer": {"url": f"https://203.0.113.1{n}", "readers": readers},
                 }
                 for n, network, readers in (
@@ -69,3 +70,10 @@ def test_a_reader_may_have_an_address_of_its_own_for_an_api_server() -> None:
 def test_clusters_are_told_by_network_in_the_order_of_the_file() -> None:
     found = {network: [c.name for c in clusters] for network, clusters in networks(mesh("full")).items()}
     assert found == {"network1": ["cluster1"], "network2": ["cluster2", "cluster3"]}
+
+
+def test_a_cluster_can_be_taken_out_of_all_links() -> None:
+    for given in ("full", {"hubs": ["cluster1"]}, [{"reader": "cluster1", "peers": ["cluster2", "cluster3"]}]):
+        left = [(link.reader.name, link.peer.name) for link in links(mesh(given, unlinked="cluster3"))]
+        assert ("cluster1", "cluster2") in left
+        assert not any("cluster3" in pair for pair in left)
