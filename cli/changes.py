@@ -75,7 +75,8 @@ def changed_files(project: Path, since: str) -> list[str]:
 def _files_of(project: Path, stack: str, config: dict[str, Any]) -> set[str]:
     """Paths that make a stack what it is: its file, the program, and whatever file or folder its keys name."""
     named = {str(Path(text)) for text in (*_texts(config), *_texts(_mesh(project, config)))}
-    return {*PROGRAM, f"{FOLDER}/{stack_path(project, stack).name}", *named}
+    # An empty text names no file; as a path it would be the whole project.
+    return {*PROGRAM, f"{FOLDER}/{stack_path(project, stack).name}", *named} - {"."}
 
 
 def _concerned(changed: Sequence[str], files: set[str]) -> bool:

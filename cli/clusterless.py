@@ -38,11 +38,13 @@ class Planned:
         type: Pulumi's type, for example ``kubernetes:core/v1:Secret``.
         name: Pulumi's name.
         cluster: Istio's name of the cluster in which it would be; None: in none (certificates, components).
+        labels: its Kubernetes labels.
     """
 
     type: str
     name: str
     cluster: str | None
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,10 @@ def _planned(step: Mapping[str, Any]) -> Planned:
     provider = state.get("provider", "").split("::")
     # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
     of_cluster = len(provider) > 2 and provider[-3].endswith("pulumi:providers:kubernetes")
-    return Planned(state["type"], state["urn"].split("::")[-1], provider[-2] if of_cluster else None)
+    metadata = state.get("inputs", {}).get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    cluster = provider[-2] if of_cluster else None
+    return Planned(state["type"], state["urn"].split("::")[-1], cluster, labels if isinstance(labels, Mapping) else {})
 
 
 def _program() -> str:

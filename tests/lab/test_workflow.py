@@ -171,8 +171,9 @@ def test_a_push_brings_up_the_deployed_stack_and_a_pull_request_shows_what_it_wo
     base = git(hosted.checkout, "rev-parse", "HEAD")
     hosted.last_deployment.write_text(base)
     path = "stacks/Pulumi.prod.yaml"
-    changed = (hosted.checkout / path).read_text().replace("replicas: 1", "replicas: 1\n        maxReplicas: 7", 1)
-    commit(hosted.checkout, **{path: changed})
+    stack = yaml.safe_load((hosted.checkout / path).read_text())
+    stack["config"]["spanmesh:mesh"]["clusters"][0].setdefault("eastWest", {})["maxReplicas"] = 7
+    commit(hosted.checkout, **{path: yaml.safe_dump(stack)})
     pull = hosted.event(base)
     assert stacks(jobs["preview"], pull.contexts) == ["prod"]
     printed = pull.run("preview", "prod")["pulumi preview"]

@@ -13,7 +13,9 @@ from cli.changes import GitError, changes
 
 RUN = CliRunner()
 CLUSTER = {"name": "cluster1", "network": "network1", "apiServer": "https://203.0.113.1:6443"}
-PROD = {"spanmesh:mesh": {"clusters": [{**CLUSTER, "kubeconfig": {"path": "access/prod.yaml"}}]}}
+PROD = {
+    "spanmesh:mesh": {"access": {"rotate": ""}, "clusters": [{**CLUSTER, "kubeconfig": {"path": "./access/prod.yaml"}}]}
+}
 DIVIDED = {"spanmesh:meshFile": "stacks/acme.mesh.yaml"}
 GROUPS = {"groups": {"cn": {"stack": "acme-cn"}, "eu": {"stack": "organization/spanmesh/acme-eu"}}}
 STACKS = ["prod", "acme", "acme-cn", "acme-eu"]

@@ -1,0 +1,1 @@
+"""What a mesh costs to preview, by its number of clusters."""
