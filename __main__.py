@@ -5,12 +5,15 @@ from pathlib import Path
 import pulumi
 
 from components import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs, samples
+from components.links import Access
 from components.providers import cluster_provider
+from live.api_servers import ca_certificates
 from live.declaration import program_mesh
 from live.division import clusters_up
 from live.kubeconfig import read_accesses
 from live.preflight import check_clusters
 from live.release_failure import explain_failed_release
+from live.remote_sync import in_use
 from live.sources import Sources, engine_stack_outputs
 from topology import MeshConfigError, load_mesh, load_sample, members
 
@@ -20,7 +23,9 @@ try:
     declared = load_mesh(program_mesh(config))
     sample = load_sample(config.get_object("sample"))
     clusters = members(declared, group)
-    accesses = read_accesses(declared, clusters, Sources(Path.cwd(), engine_stack_outputs))
+    sources = Sources(Path.cwd(), engine_stack_outputs)
+    accesses = read_accesses(declared, clusters, sources)
+    links = Access() if group else Access(ca_certificates(declared, sources), in_use(accesses))
     check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
 except MeshConfigError as error:
@@ -32,9 +37,9 @@ stack: Mesh | Group | TrustAndLinks
 if group:
     stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
 elif declared.groups:
-    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up))
+    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links))
 else:
-    stack = Mesh("mesh", MeshArgs(declared, providers, hooks))
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links))
 samples(sample, declared, stack.clusters, providers)
 for name, value in stack.summary(declared).items():
     pulumi.export(name, value)

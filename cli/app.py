@@ -15,6 +15,7 @@ from cli.gateways import gateways
 from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.repair import repair
+from cli.tokens import tokens
 from lab import LabError
 from live.reachability import UnreachableError
 from live.traffic import NoClientError
@@ -36,6 +37,7 @@ app.command()(clusterless_preview)
 app.command()(changed_stacks)
 app.command()(adopt)
 app.command()(repair)
+app.command()(tokens)
 app.add_typer(lab.app, name="lab")
 app.add_typer(tools.app, name="tools")
 

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster, ClusterArgs
-from components.links import Links, LinksArgs
+from components.links import Access, Links, LinksArgs
 from components.trust import Trust, TrustArgs
 from topology import links, model
 
@@ -21,11 +21,13 @@ class MeshArgs:
         mesh: what the user declared.
         providers: one provider for each cluster, by Istio's cluster name.
         on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
+        access: certificates of API servers, and what waits for those that read them.
     """
 
     mesh: model.Mesh
     providers: Mapping[str, k8s.Provider]
     on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
 
 
 class Mesh(pulumi.ComponentResource):
@@ -58,9 +60,11 @@ class Mesh(pulumi.ComponentResource):
             f"{name}-links",
             LinksArgs(
                 links=links(args.mesh),
+                rotate=args.mesh.access.rotate,
                 providers=args.providers,
                 namespaces=self.trust.namespaces,
                 readable={name: [cluster.east_west] for name, cluster in self.clusters.items()},
+                access=args.access,
             ),
             child,
         )
@@ -90,11 +94,13 @@ class TrustAndLinksArgs:
         mesh: what the user declared.
         providers: one provider for each cluster, by Istio's cluster name.
         up: names of the clusters that the stacks of their groups have brought up: only they are linked.
+        access: certificates of API servers, and what waits for those that read them.
     """
 
     mesh: model.Mesh
     providers: Mapping[str, k8s.Provider]
     up: Collection[str]
+    access: Access = field(default_factory=Access)
 
 
 class TrustAndLinks(pulumi.ComponentResource):
@@ -116,7 +122,14 @@ class TrustAndLinks(pulumi.ComponentResource):
         self._linked = [k for k in links(args.mesh) if k.reader.name in args.up and k.peer.name in args.up]
         Links(
             f"{name}-links",
-            LinksArgs(links=self._linked, providers=args.providers, namespaces=self.trust.namespaces, readable={}),
+            LinksArgs(
+                links=self._linked,
+                rotate=args.mesh.access.rotate,
+                providers=args.providers,
+                namespaces=self.trust.namespaces,
+                readable={},
+                access=args.access,
+            ),
             child,
         )
         self.register_outputs(self.summary(args.mesh))

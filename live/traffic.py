@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubernetes import client
-from kubernetes.stream import stream
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.pod_exec import pod_exec
 from live.pod_log import pod_log
 
 CLIENT_SELECTOR = "app=sleep"
@@ -138,26 +138,9 @@ def _send(access: ClusterAccess, pod: Any, probe: str, requests: int) -> str:
         f"i=0; while [ $i -lt {requests} ]; do i=$((i+1)); "
         f'echo "$i $(curl -sS -f -m {REQUEST_SECONDS} "{url}?probe={probe}-$i" 2>&1)"; done'
     )
-    # stream() replaces the client's request function: it gets a client of its own.
-    with api_client(access) as api:
-        session = stream(
-            client.CoreV1Api(api).connect_get_namespaced_pod_exec,
-            pod.metadata.name,
-            pod.metadata.namespace,
-            container=pod.metadata.labels["app"],
-            command=["sh", "-c", script],
-            stdout=True,
-            stderr=True,
-            stdin=False,
-            tty=False,
-            _preload_content=False,
-        )
-        try:
-            session.run_forever(timeout=requests * REQUEST_SECONDS + 10)
-            return str(session.read_all())
-        finally:
-            # Its own close does nothing once the other side has closed, and leaves the socket open.
-            session.sock.shutdown()
+    container, seconds = pod.metadata.labels["app"], requests * REQUEST_SECONDS + 10
+    command = ["sh", "-c", script]
+    return pod_exec(access, pod.metadata.name, pod.metadata.namespace, container, command, seconds)
 
 
 def _hops(core: client.CoreV1Api, pod: Any, probe: str, requests: int) -> dict[str, str]:

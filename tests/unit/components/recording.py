@@ -64,8 +64,12 @@ def opened(value: Any) -> Any:
     return value["value"]
 
 
-def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
+def record(program: Callable[[], Any], *, preview: bool = False) -> tuple[Recorder, Any]:
     """Run a program against a recorder.
+
+    Args:
+        program: declares resources; what it returns is resolved.
+        preview: whether it runs as in a preview.
 
     Returns:
         The recorder, and what the program returned with every Output resolved.
@@ -78,7 +82,7 @@ def record(program: Callable[[], Any]) -> tuple[Recorder, Any]:
         return pulumi.Output.from_input(program()).apply(resolved.append)
 
     with _event_loops():
-        pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=False)
+        pulumi.runtime.set_mocks(recorder, project="spanmesh", stack="test", preview=preview)
         run()
     return recorder, resolved[0]
 

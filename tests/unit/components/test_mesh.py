@@ -8,7 +8,6 @@ import yaml
 from components import Mesh, MeshArgs, samples
 from components import root_ca as root_ca_module
 from components.providers import cluster_provider
-from components.remote_access import remote_kubeconfig
 from tests.unit.components.recording import ADDRESSES, Recorder, Registered, opened, record
 from topology import Sample, load_mesh
 
@@ -65,9 +64,9 @@ def test_every_kubernetes_resource_names_the_provider_of_its_own_cluster(recorde
     kubernetes = [r for r in recorded[0].resources if r.type.startswith("kubernetes:")]
     assert len(kubernetes) > 60
     for resource in kubernetes:
-        # A reader's identity mesh-<reader>-remote-<peer>-… stands in the peer's cluster: the last name counts.
+        # A reader's identity mesh-links-<peer>-readers-<reader>-… stands in the peer's cluster: the first name counts.
         names = [name for name in CLUSTERS if name in resource.name]
-        owner = max(names, key=resource.name.rindex)
+        owner = min(names, key=resource.name.index)
         assert provider_of(resource) == owner, resource.name
 
 
@@ -195,16 +194,3 @@ def test_the_sample_serves_another_version_in_each_cluster(recorded: tuple[Recor
         if r.inputs["metadata"]["name"].startswith("helloworld")
     }
     assert served == {name: f"helloworld-v{n}" for n, name in enumerate(CLUSTERS, start=1)}
-
-
-def test_a_remote_kubeconfig_opens_the_peer_by_its_public_address() -> None:
-    text = remote_kubeconfig("cluster2", "https://203.0.113.12:6443", {"token": "dG9r", "ca.crt": "Y2E="})
-    document = yaml.safe_load(text)
-    assert document["clusters"][0]["cluster"]["server"] == "https://203.0.113.12:6443"
-    assert document["users"][0]["user"] == {"token": "tok"}
-    assert document["current-context"] == "cluster2"
-
-
-def test_an_unfilled_token_secret_is_refused_by_the_clusters_name() -> None:
-    with pytest.raises(ValueError, match=r"cluster cluster2: .* empty"):
-        remote_kubeconfig("cluster2", "https://203.0.113.12:6443", {})
