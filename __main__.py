@@ -10,6 +10,7 @@ from components.providers import cluster_provider
 from live.api_servers import ca_certificates
 from live.declaration import program_mesh
 from live.division import clusters_up
+from live.given_trust import read_given_trust
 from live.kubeconfig import read_accesses
 from live.preflight import check_clusters
 from live.release_failure import explain_failed_release
@@ -26,6 +27,7 @@ try:
     sources = Sources(Path.cwd(), engine_stack_outputs)
     accesses = read_accesses(declared, clusters, sources)
     links = Access() if group else Access(ca_certificates(declared, sources), in_use(accesses))
+    given = None if group else read_given_trust(declared, sources)
     check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
 except MeshConfigError as error:
@@ -37,9 +39,9 @@ stack: Mesh | Group | TrustAndLinks
 if group:
     stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
 elif declared.groups:
-    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links))
+    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given))
 else:
-    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links))
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given))
 samples(sample, declared, stack.clusters, providers)
 for name, value in stack.summary(declared).items():
     pulumi.export(name, value)

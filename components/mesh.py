@@ -11,6 +11,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.links import Access, Links, LinksArgs
 from components.trust import Trust, TrustArgs
 from topology import links, model
+from topology.certificates import GivenTrust
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class MeshArgs:
         providers: one provider for each cluster, by Istio's cluster name.
         on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
         access: certificates of API servers, and what waits for those that read them.
+        given: root and intermediates of a mesh whose root is provided.
     """
 
     mesh: model.Mesh
     providers: Mapping[str, k8s.Provider]
     on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
+    given: GivenTrust | None = None
 
 
 class Mesh(pulumi.ComponentResource):
@@ -35,7 +38,7 @@ class Mesh(pulumi.ComponentResource):
 
     Attributes:
         trust: root and intermediates.
-        clusters: by Istio's cluster name.
+        clusters: by Istio's cluster name; one that waits for its certificate is not in it.
     """
 
     trust: Trust
@@ -44,7 +47,7 @@ class Mesh(pulumi.ComponentResource):
     def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Mesh", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers), child)
+        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers, args.given), child)
         self.clusters = {
             declared.name: _cluster(
                 f"{name}-{declared.name}",
@@ -55,11 +58,12 @@ class Mesh(pulumi.ComponentResource):
                 ready=[self.trust.intermediates[declared.name]],
             )
             for declared in args.mesh.clusters
+            if declared.name in self.trust.intermediates
         }
         Links(
             f"{name}-links",
             LinksArgs(
-                links=links(args.mesh),
+                links=[k for k in links(args.mesh) if {k.reader.name, k.peer.name} <= self.clusters.keys()],
                 rotate=args.mesh.access.rotate,
                 providers=args.providers,
                 namespaces=self.trust.namespaces,
@@ -79,7 +83,7 @@ class Mesh(pulumi.ComponentResource):
                 c.name: {
                     **_cluster_summary(c),
                     **self.trust.cluster_summary(c.name),
-                    **self.clusters[c.name].summary(),
+                    **(self.clusters[c.name].summary() if c.name in self.clusters else {}),
                 }
                 for c in mesh.clusters
             },
@@ -95,12 +99,14 @@ class TrustAndLinksArgs:
         providers: one provider for each cluster, by Istio's cluster name.
         up: names of the clusters that the stacks of their groups have brought up: only they are linked.
         access: certificates of API servers, and what waits for those that read them.
+        given: root and intermediates of a mesh whose root is provided.
     """
 
     mesh: model.Mesh
     providers: Mapping[str, k8s.Provider]
     up: Collection[str]
     access: Access = field(default_factory=Access)
+    given: GivenTrust | None = None
 
 
 class TrustAndLinks(pulumi.ComponentResource):
@@ -117,7 +123,7 @@ class TrustAndLinks(pulumi.ComponentResource):
     def __init__(self, name: str, args: TrustAndLinksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:TrustAndLinks", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers), child)
+        self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers, args.given), child)
         self.clusters = {}
         self._linked = [k for k in links(args.mesh) if k.reader.name in args.up and k.peer.name in args.up]
         Links(
