@@ -36,11 +36,21 @@ def up(
     istio: Annotated[
         list[str] | None, typer.Option("--istio", help="Istio version whose images the nodes hold. Repeatable.")
     ] = None,
+    flat: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--flat",
+            metavar="CLUSTER,CLUSTER[,...]",
+            help="Clusters on one network, whose pods reach each other directly. Repeatable; default: as it is, none "
+            "for a new lab.",
+        ),
+    ] = None,
 ) -> None:
     """Bring a lab up, or repair it. What is there and healthy stays as it is."""
     lab = Lab(name)
+    groups = [[each.strip() for each in group.split(",") if each.strip()] for group in flat or []]
     with shown_progress() as report:
-        lab.up(regions=regions, nodes=nodes, istio_versions=istio or [ISTIO_CURRENT], report=report)
+        lab.up(regions=regions, nodes=nodes, istio_versions=istio or [ISTIO_CURRENT], flat=groups, report=report)
     for region in lab.regions:
         out.print(f"{region.name} ({region.cluster}): {lab.kubeconfig(region.name)}", soft_wrap=True, highlight=False)
 
@@ -73,6 +83,8 @@ def status(
     if output == "json":
         typer.echo(found.model_dump_json(indent=2))
     else:
+        _print_table(_networks_table(found))
+        out.print()
         _print_table(_status_table(found))
     if not found.healthy:
         raise typer.Exit(1)
@@ -154,6 +166,13 @@ def shown_progress() -> Iterator[Report]:
 
 def _as_line(each: LabProgress) -> str:
     return f"{each.seconds:6.1f} s  {each.region + ': ' if each.region else ''}{each.step}"
+
+
+def _networks_table(found: LabStatus) -> Table:
+    table = Table("network", "region", "cluster", "API server", "pods", box=None, pad_edge=False)
+    for each in sorted(found.regions, key=lambda each: (len(each.network), each.network)):
+        table.add_row(each.network, each.name, each.cluster, each.api, each.pods)
+    return table
 
 
 def _status_table(found: LabStatus) -> Table:

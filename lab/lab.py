@@ -13,6 +13,7 @@ from pathlib import Path
 from lab import cgroups, network
 from lab.cluster import wait_until
 from lab.errors import LabError
+from lab.growth import grown
 from lab.kubeconfig import entry, merged
 from lab.machine import Machine
 from lab.node_programs import RegionPrograms, host_programs
@@ -26,8 +27,6 @@ from lab.status import LabStatus, collect
 from lab.tools import LabTools, ensure_tools, system_archives, workload_archives
 
 HOST_MACHINE = "host"
-DEFAULT_REGIONS = 2
-DEFAULT_NODES = 1
 _FIRST_PORT = 16443
 
 
@@ -74,6 +73,7 @@ class Lab:
         regions: int | None = None,
         nodes: int | None = None,
         istio_versions: Sequence[str] = (),
+        flat: Sequence[Sequence[str]] = (),
         report: Report = _silent,
     ) -> None:
         """Bring the lab up, or repair it; what is there and healthy stays untouched.
@@ -82,6 +82,8 @@ class Lab:
             regions: number of regions; None for what the lab has, 2 for a new one.
             nodes: nodes per region; None for what the lab has, 1 for a new one.
             istio_versions: versions of Istio whose images the nodes shall hold, on top of those they have.
+            flat: groups of regions (or clusters) on one network, whose pods reach each other directly, on top of the
+                groups that the lab has. What a region's pods have for addresses cannot change later.
             report: gets every step.
 
         Raises:
@@ -94,8 +96,15 @@ class Lab:
 
         prepare_machine(lambda line: say(None, line))
         with locked(self.name), _named_failures(self.name):
-            memory = self._wanted(regions, nodes, istio_versions)
-            plan = LabPlan(self.name, memory.regions, memory.nodes)
+            memory = grown(
+                self.name,
+                self._folders.load(),
+                regions=regions,
+                nodes=nodes,
+                istio_versions=istio_versions,
+                flat=flat,
+            )
+            plan = memory.plan(self.name)
             # Before anything is written: a version of Istio that cannot be had must not stay with the lab.
             tools = ensure_tools(memory.istio_versions)
             self._write_down(memory)
@@ -250,26 +259,6 @@ class Lab:
         if not path.exists():
             raise LabError(f"lab {self.name} is not up yet; bring it up with `spanmesh lab up {self.name}`")
         return path
-
-    def _wanted(self, regions: int | None, nodes: int | None, istio_versions: Sequence[str]) -> Memory:
-        """What is asked for, merged with what the lab is."""
-        old = self._folders.load()
-        wanted_regions = regions or (old.regions if old else DEFAULT_REGIONS)
-        wanted_nodes = nodes or (old.nodes if old else DEFAULT_NODES)
-        LabPlan(self.name, wanted_regions, wanted_nodes)
-        for what, had, wanted in (
-            ("regions", old.regions if old else 0, wanted_regions),
-            ("nodes per region", old.nodes if old else 0, wanted_nodes),
-        ):
-            if wanted < had:
-                raise LabError(
-                    f"lab {self.name} has {had} {what} and cannot shrink to {wanted}; "
-                    f"take it down first with `spanmesh lab down {self.name}`"
-                )
-        versions = sorted({*(old.istio_versions if old else []), *istio_versions})
-        return Memory(
-            regions=wanted_regions, nodes=wanted_nodes, istio_versions=versions, ports=old.ports if old else {}
-        )
 
     def _write_down(self, memory: Memory) -> None:
         """Before anything is made, so that `down` and the next `up` know of it."""

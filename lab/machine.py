@@ -48,7 +48,10 @@ class Machine:
     def ensure_running(
         self, programs: Sequence[Program], files: Mapping[str, str] | None = None, *, kubelet: bool = False
     ) -> None:
-        """Start the machine with these programs and files; one that runs with others is started anew.
+        """Start the machine with these programs and files.
+
+        One that runs goes on, and only programs that are new, differ or are no longer wanted are started and stopped;
+        but with other files it is started anew.
 
         Args:
             programs: what runs in it, in starting order.
@@ -64,8 +67,11 @@ class Machine:
         # With the files' content in it, the file tells whether anything of the machine differs.
         config += f"; files: {hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()}\n"
         path = self.folder / "supervisord.conf"
-        same = path.exists() and path.read_text() == config
-        if same and self.init() is not None and self.supervisor.answers():
+        before = path.read_text() if path.exists() else ""
+        if _frame(before) == _frame(config) and self.init() is not None and self.supervisor.answers():
+            if before != config:
+                write_atomically(path, config)
+                self.supervisor.take_over_configuration()
             return
         self.stop(grace=_STOP_SECONDS if self.init() is not None else 0)
         (self.folder / "log").mkdir(parents=True, exist_ok=True)
@@ -176,6 +182,11 @@ class Machine:
 
     def _processes(self) -> list[MarkedProcess]:
         return [process for process in marked_processes(self._folders.name) if process.machine == self.name]
+
+
+def _frame(config: str) -> tuple[str, str]:
+    """What of supervisord's configuration is no program's: its settings, and the line about files."""
+    return config.partition("[program:")[0], config.rpartition("; files:")[2]
 
 
 def _last_line(path: Path) -> str:

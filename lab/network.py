@@ -11,6 +11,7 @@ from lab.errors import LabError
 from lab.plan import (
     LAN_NETWORK,
     LAN_ROUTER_ADDRESS,
+    OUTSIDE_ADDRESS,
     WAN_BRIDGE_ADDRESS,
     WAN_NETWORK,
     LabPlan,
@@ -21,6 +22,7 @@ from lab.plan import (
 
 NAMESPACES = Path("/run/netns")
 WAN = "wan"
+OUTSIDE = "outside"
 
 # Frames between two ports of a bridge are not routed, so a router's FORWARD policy must not see them.
 _BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-iptables": "0", "net.bridge.bridge-nf-call-ip6tables": "0"}
@@ -55,12 +57,17 @@ def delete_namespaces(lab: str) -> None:
 
 
 def ensure_wan(plan: LabPlan) -> None:
-    """The WAN: a bridge in a namespace of its own, to which only routers are connected."""
+    """The WAN: a bridge in a namespace of its own, and on it, beside the routers, somebody outside all regions."""
     namespace = plan.namespace(WAN)
     _ensure_namespace(namespace)
     _sysctls(namespace, {**_BRIDGE_SYSCTLS, **_NO_IPV6})
     _ensure_bridge(namespace, WAN)
     _ensure_address(namespace, WAN, f"{WAN_BRIDGE_ADDRESS}/{WAN_NETWORK.prefixlen}")
+    outside = plan.namespace(OUTSIDE)
+    _ensure_namespace(outside)
+    _sysctls(outside, _NO_IPV6)
+    _ensure_link(outside, WAN, namespace, OUTSIDE, bridge=WAN)
+    _ensure_address(outside, WAN, f"{OUTSIDE_ADDRESS}/{WAN_NETWORK.prefixlen}")
 
 
 def ensure_region(plan: LabPlan, region: RegionPlan) -> None:
@@ -75,6 +82,8 @@ def ensure_region(plan: LabPlan, region: RegionPlan) -> None:
     for node in region.nodes:
         _ensure_node(plan, region, node)
         run(["ip", "-n", router, "route", "replace", str(node.pod_network), "via", str(node.address)])
+    for peer in plan.flat_peers(region):
+        run(["ip", "-n", router, "route", "replace", str(peer.pod_network), "via", str(peer.api_address)])
 
 
 def _ensure_node(plan: LabPlan, region: RegionPlan, node: NodePlan) -> None:

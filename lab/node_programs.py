@@ -15,7 +15,6 @@ from lab.machine_init import NODE_FOLDER
 from lab.plan import (
     API_PORT,
     DNS_SERVICE_ADDRESS,
-    POD_NETWORK,
     SERVICE_NETWORK,
     LabPlan,
     NodePlan,
@@ -157,7 +156,7 @@ class RegionPrograms:
             f"--root-ca-file={pki}/ca.crt",
             f"--cluster-signing-cert-file={pki}/ca.crt",
             f"--cluster-signing-key-file={pki}/ca.key",
-            f"--cluster-cidr={POD_NETWORK}",
+            f"--cluster-cidr={self.region.pod_network}",
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
@@ -315,7 +314,7 @@ def _proxy_config(node: NodePlan) -> str:
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
             "mode": "iptables",
-            "clusterCIDR": str(POD_NETWORK),
+            "clusterCIDR": str(node.region_pods),
             "clientConnection": {"kubeconfig": f"{NODE_FOLDER}/kube-proxy.conf"},
             # The limit is the whole host's, and not a namespace's to set.
             "conntrack": {"maxPerCore": 0},

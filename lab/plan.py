@@ -1,6 +1,7 @@
 """Names and addresses of a lab: what follows from its name, its regions and its nodes. Pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -25,8 +26,11 @@ API_PORT = 6443
 WAN_NETWORK = IPv4Network("198.51.100.0/24")
 WAN_BRIDGE_ADDRESS = IPv4Address("198.51.100.1")
 POOL_SIZE = 16
+# On the WAN beside all regions: who belongs to none of them.
+OUTSIDE_ADDRESS = IPv4Address("198.51.100.250")
 
-# The same in every region on purpose: nothing may depend on the ranges being different.
+# The same in every region on purpose: nothing may depend on the ranges being different. Of regions on one network
+# the first has these as well, and only the pod ranges of the others differ.
 LAN_NETWORK = IPv4Network("10.0.0.0/24")
 LAN_ROUTER_ADDRESS = IPv4Address("10.0.0.1")
 POD_NETWORK = IPv4Network("10.244.0.0/16")
@@ -62,6 +66,7 @@ class NodePlan:
 
     region: str
     index: int
+    region_pods: IPv4Network = POD_NETWORK
 
     @property
     def name(self) -> str:
@@ -81,7 +86,7 @@ class NodePlan:
     @property
     def pod_network(self) -> IPv4Network:
         """The /24 of pod addresses that this node hands out."""
-        return list(POD_NETWORK.subnets(new_prefix=24))[self.index - 1]
+        return list(self.region_pods.subnets(new_prefix=24))[self.index - 1]
 
     @property
     def zone(self) -> str:
@@ -91,11 +96,15 @@ class NodePlan:
 
 @dataclass(frozen=True)
 class RegionPlan:
-    """One region; `index` counts from 1 in the order of the lab."""
+    """One region; `index` counts from 1 in the order of the lab.
+
+    `flat_index` counts from 0 in the order of the regions on its network.
+    """
 
     name: str
     index: int
     node_count: int
+    flat_index: int = 0
 
     @property
     def cluster(self) -> str:
@@ -124,9 +133,14 @@ class RegionPlan:
         return tuple(WAN_NETWORK[offset] for offset in range(first, first + POOL_SIZE))
 
     @property
+    def pod_network(self) -> IPv4Network:
+        """The /16 of the region's pods: the same in every region but for those on one network."""
+        return IPv4Network((int(POD_NETWORK.network_address) + (self.flat_index << 16), POD_NETWORK.prefixlen))
+
+    @property
     def nodes(self) -> tuple[NodePlan, ...]:
         """The region's nodes, the one with the control plane first."""
-        return tuple(NodePlan(self.name, index) for index in range(1, self.node_count + 1))
+        return tuple(NodePlan(self.name, index, self.pod_network) for index in range(1, self.node_count + 1))
 
     @property
     def control_plane(self) -> NodePlan:
@@ -136,11 +150,19 @@ class RegionPlan:
 
 @dataclass(frozen=True)
 class LabPlan:
-    """A whole lab."""
+    """A whole lab.
+
+    Attributes:
+        name: its name.
+        region_count: number of regions.
+        node_count: nodes in each region.
+        flat: groups of regions, by name, whose pods reach each other directly; every other region is alone.
+    """
 
     name: str
     region_count: int
     node_count: int
+    flat: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         check_lab_name(self.name)
@@ -155,10 +177,26 @@ class LabPlan:
     @property
     def regions(self) -> tuple[RegionPlan, ...]:
         """The regions in order."""
+        names = REGION_NAMES[: self.region_count]
+        place = {name: group.index(name) for group in self.flat for name in group}
         return tuple(
-            RegionPlan(name, index, self.node_count)
-            for index, name in enumerate(REGION_NAMES[: self.region_count], start=1)
+            RegionPlan(name, index, self.node_count, place.get(name, 0)) for index, name in enumerate(names, start=1)
         )
+
+    @property
+    def networks(self) -> tuple[tuple[RegionPlan, ...], ...]:
+        """The regions by network, in order: within one of these groups pods reach each other directly."""
+        found: list[tuple[RegionPlan, ...]] = []
+        for region in self.regions:
+            if region.flat_index == 0:
+                names = next((group for group in self.flat if region.name in group), (region.name,))
+                found.append(tuple(each for each in self.regions if each.name in names))
+        return tuple(found)
+
+    def flat_peers(self, region: RegionPlan) -> tuple[RegionPlan, ...]:
+        """The other regions on a region's network."""
+        group = next(group for group in self.networks if region in group)
+        return tuple(each for each in group if each != region)
 
     def region(self, name: str) -> RegionPlan:
         """The region with this name, or whose cluster has this name.
@@ -175,3 +213,32 @@ class LabPlan:
     def namespace(self, machine: str) -> str:
         """The network namespace of one of the lab's machines (or of `wan`)."""
         return namespace_prefix(self.name) + machine
+
+
+def flat_groups(plan: LabPlan, groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of regions on one network, checked and in the lab's order.
+
+    Args:
+        plan: the lab; its own groups do not matter.
+        groups: each with the names of at least two regions, or of their clusters.
+
+    Raises:
+        LabError: a group has fewer than two regions, an unknown one, or one that another group has.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        regions = {plan.region(name) for name in group}
+        if len(regions) < 2:
+            raise LabError(
+                f"lab {plan.name}: {','.join(group) or 'an empty group'} is no network of several regions; "
+                "name at least two different ones, for example cluster2,cluster3"
+            )
+        names = tuple(each.name for each in plan.regions if each in regions)
+        for region in sorted(regions, key=lambda each: each.index):
+            if found.get(region.name, names) != names:
+                raise LabError(
+                    f"lab {plan.name}: {region.name} ({region.cluster}) is in two groups of regions on one network; "
+                    "put all that shall reach each other into one group"
+                )
+            found[region.name] = names
+    return tuple(dict.fromkeys(found[each.name] for each in plan.regions if each.name in found))

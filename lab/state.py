@@ -30,6 +30,7 @@ class Memory(BaseModel):
         nodes: nodes per region.
         istio_versions: versions of Istio whose images the nodes hold.
         ports: region name to the port on 127.0.0.1 where its API server answers.
+        flat: groups of region names whose pods reach each other directly.
         complete: whether the last `up` came to its end.
     """
 
@@ -39,7 +40,12 @@ class Memory(BaseModel):
     nodes: int
     istio_versions: list[str] = []
     ports: dict[str, int] = {}
+    flat: list[list[str]] = []
     complete: bool = False
+
+    def plan(self, name: str) -> LabPlan:
+        """The plan of the lab of this name."""
+        return LabPlan(name, self.regions, self.nodes, tuple(map(tuple, self.flat)))
 
 
 class LabFolders:
@@ -103,7 +109,7 @@ class LabFolders:
             raise LabError(
                 f"there is no lab {self.name!r} (labs here: {known}); bring it up with `spanmesh lab up {self.name}`"
             )
-        return LabPlan(self.name, memory.regions, memory.nodes)
+        return memory.plan(self.name)
 
     def delete(self) -> None:
         """Delete all files of the lab."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from lab.cluster import Cluster, dns_reason
 from lab.errors import LabError
 from lab.machine import Machine
-from lab.network import WAN, lab_namespaces
+from lab.network import OUTSIDE, WAN, lab_namespaces
 from lab.plan import LabPlan, RegionPlan
 from lab.state import LabFolders
 
@@ -35,12 +35,16 @@ class RegionStatus(BaseModel):
         name: name of the region.
         cluster: name of its cluster.
         api: its API server as other regions reach it.
+        network: regions of one network reach each other's pods directly: network1, network2, ... in their order.
+        pods: range of its pods' addresses.
         components: all its components.
     """
 
     name: str
     cluster: str
     api: str
+    network: str
+    pods: str
     components: list[ComponentStatus]
 
     @property
@@ -77,9 +81,8 @@ def collect(plan: LabPlan, machines: Mapping[str, Machine], folders: LabFolders,
     with ThreadPoolExecutor() as pool:
         futures = [pool.submit(_region, plan, region, machines, folders) for region in plan.regions]
         namespaces = set(lab_namespaces(plan.name))
-        wan = plan.namespace(WAN)
         components = [
-            _component("wan", None if wan in namespaces else f"network namespace {wan} is missing"),
+            *(_namespace(plan, name, namespaces) for name in (WAN, OUTSIDE)),
             _component("up", None if complete else "the last `up` did not come to its end; run it again"),
             *_machine("host", machines["host"]),
         ]
@@ -96,7 +99,15 @@ def _region(plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], 
             components.append(_component(name, f"network namespace {plan.namespace(name)} is missing"))
         components += _machine(name, machines[name])
     components += _cluster(plan, region, folders.kubeconfig(region.name))
-    return RegionStatus(name=region.name, cluster=region.cluster, api=region.api_url, components=components)
+    number = next(number for number, group in enumerate(plan.networks, start=1) if region in group)
+    return RegionStatus(
+        name=region.name,
+        cluster=region.cluster,
+        api=region.api_url,
+        network=f"network{number}",
+        pods=str(region.pod_network),
+        components=components,
+    )
 
 
 def _machine(name: str, machine: Machine) -> list[ComponentStatus]:
@@ -123,6 +134,11 @@ def _cluster(plan: LabPlan, region: RegionPlan, kubeconfig: Path) -> list[Compon
     for node in region.nodes:
         found.append(_component(f"node {node.name}", nodes.get(node.name, "it has not registered")))
     return [*found, _component("DNS", dns or dns_reason(plan.namespace(region.control_plane.machine)))]
+
+
+def _namespace(plan: LabPlan, name: str, there: set[str]) -> ComponentStatus:
+    namespace = plan.namespace(name)
+    return _component(name, None if namespace in there else f"network namespace {namespace} is missing")
 
 
 def _component(name: str, reason: str | None) -> ComponentStatus:

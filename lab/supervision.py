@@ -151,6 +151,19 @@ class Supervisor:
         """Stop a program if it runs, waiting until it is gone."""
         self._call("stopProcess", name, True, ignore=_NOT_RUNNING)
 
+    def take_over_configuration(self) -> None:
+        """Bring the programs to what the configuration file says now; those that did not change go on running.
+
+        Raises:
+            LabError: supervisord does not answer or refuses the file.
+        """
+        added, changed, removed = self._call("reloadConfig")[0]
+        for name in (*changed, *removed):
+            self._call("stopProcessGroup", name, True)
+            self._call("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self._call("addProcessGroup", name)
+
     def _call(self, method: str, *arguments: object, ignore: int | None = None) -> Any:
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
         proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)

@@ -22,11 +22,14 @@ VERSIONS = (ISTIO_CURRENT, "1.22.3")
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """Two regions with one node each, and the images of both Istio versions."""
+    """Three regions with one node each, and the images of both Istio versions.
+
+    cluster1 and cluster2 have the same ranges and cannot reach each other; cluster2 and cluster3 are on one network.
+    """
     if missing := missing_requirements():
         pytest.skip("no lab can run here: " + "; ".join(missing))
     lab = Lab(NAME)
-    lab.up(regions=2, istio_versions=VERSIONS)
+    lab.up(regions=3, flat=[("cluster2", "cluster3")], istio_versions=VERSIONS)
     yield lab
     if not os.environ.get("SPANMESH_KEEP_LAB"):
         lab.down()

@@ -70,13 +70,23 @@ def test_list_names_labs_with_their_regions_and_those_left_over() -> None:
 
 def test_status_says_why_and_ends_with_1_if_a_component_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = ComponentStatus(name="cn-north-4-node1/etcd", healthy=False, reason="fatal: [disk] full")
-    region = RegionStatus(name="cn-north-4", cluster="cluster1", api="https://198.51.100.11:6443", components=[bad])
+    region = RegionStatus(
+        name="cn-north-4",
+        cluster="cluster1",
+        api="https://198.51.100.11:6443",
+        network="network1",
+        pods="10.244.0.0/16",
+        components=[bad],
+    )
     found = LabStatus(name="mine", healthy=False, components=[], regions=[region])
     monkeypatch.setattr("lab.lab.Lab.status", lambda _: found)
     table = RUN.invoke(app, ["status", "mine"])
     assert table.exit_code == 1
     assert "cn-north-4-node1/etcd" in table.stdout
     assert "fatal: [disk] full" in table.stdout
+    assert ["network1", "cn-north-4", "cluster1", "https://198.51.100.11:6443", "10.244.0.0/16"] in [
+        line.split() for line in table.stdout.splitlines()
+    ]
     machine_readable = RUN.invoke(app, ["status", "mine", "-o", "json"])
     assert machine_readable.exit_code == 1
     assert json.loads(machine_readable.stdout)["regions"][0]["components"][0]["reason"] == "fatal: [disk] full"

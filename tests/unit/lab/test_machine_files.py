@@ -98,3 +98,17 @@ def test_rules_of_load_balancers_survive_a_repair_of_the_routers_own(pki: Path) 
     first = base_rules(REGION, declare_nat_chain=True, declare_filter_chain=True)
     assert first.count(":SPANMESH-LB") == 2
     assert ":FORWARD DROP" in again
+
+
+def test_only_pods_of_one_network_are_forwarded_unchanged() -> None:
+    plan = LabPlan("demo", 3, 1, (("cn-east-3", "cn-south-1"),))
+    alone, flat, peer = (
+        base_rules(region, plan.flat_peers(region), declare_nat_chain=True, declare_filter_chain=True).splitlines()
+        for region in plan.regions
+    )
+    assert not any("10.245" in line for line in alone)
+    for lines, mine, others in ((flat, "10.244.0.0/16", "10.245.0.0/16"), (peer, "10.245.0.0/16", "10.244.0.0/16")):
+        unchanged = lines.index(f"-A POSTROUTING -s {mine} -d {others} -o wan -j ACCEPT")
+        assert unchanged < next(number for number, line in enumerate(lines) if "SNAT" in line)
+        assert f"-A FORWARD -i lan -o wan -s {mine} -d {others} -j ACCEPT" in lines
+        assert f"-A FORWARD -i wan -o lan -s {others} -d {mine} -j ACCEPT" in lines

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from lab.errors import LabError
-from lab.plan import MAX_NODES, REGION_NAMES, WAN_BRIDGE_ADDRESS, WAN_NETWORK, LabPlan, namespace_prefix
+from lab.plan import MAX_NODES, REGION_NAMES, WAN_BRIDGE_ADDRESS, WAN_NETWORK, LabPlan, flat_groups, namespace_prefix
 
 
 def test_no_public_address_is_given_twice_however_many_regions() -> None:
@@ -66,3 +66,52 @@ def test_no_labs_namespaces_can_be_taken_for_anothers() -> None:
     machines = [LabPlan("a", 2, 2).namespace(region.router) for region in LabPlan("a", 2, 2).regions]
     assert all(machine.startswith(namespace_prefix("a")) for machine in machines)
     assert not any(machine.startswith(namespace_prefix("ab")) for machine in machines)
+
+
+FLAT = (("cn-east-3", "cn-south-1"),)
+
+
+def test_only_the_later_regions_of_one_network_have_pod_ranges_of_their_own() -> None:
+    alone, first, second = LabPlan("demo", 3, 2, FLAT).regions
+    assert [str(each.pod_network) for each in (alone, first, second)] == [
+        "10.244.0.0/16",
+        "10.244.0.0/16",
+        "10.245.0.0/16",
+    ]
+    assert [str(node.pod_network) for node in second.nodes] == ["10.245.0.0/24", "10.245.1.0/24"]
+
+
+def test_regions_on_one_network_are_each_others_peers_and_nobody_elses() -> None:
+    plan = LabPlan("demo", 4, 1, FLAT)
+    alone, first, second, last = plan.regions
+    assert plan.networks == ((alone,), (first, second), (last,))
+    assert (plan.flat_peers(first), plan.flat_peers(second), plan.flat_peers(last)) == ((second,), (first,), ())
+
+
+def test_a_region_that_joins_a_network_moves_nobody_on_it() -> None:
+    before = LabPlan("demo", 3, 1, FLAT).regions
+    after = LabPlan("demo", 4, 1, ((*FLAT[0], "cn-southwest-2"),)).regions
+    assert after[:3] == before
+    assert not any(after[3].pod_network.overlaps(each.pod_network) for each in before)
+
+
+def test_groups_take_names_of_regions_and_clusters_and_are_put_in_order() -> None:
+    plan = LabPlan("demo", 5, 1)
+    assert flat_groups(plan, [["cluster5", "cn-southwest-2"], ["cluster3", "cluster2"]]) == (
+        ("cn-east-3", "cn-south-1"),
+        ("cn-southwest-2", "cn-north-9"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([["cluster2"]], "no network of several regions"),
+        ([["cluster2", "cn-east-3"]], "no network of several regions"),
+        ([["cluster1", "cluster9"]], "no region 'cluster9'"),
+        ([["cluster1", "cluster2"], ["cluster2", "cluster3"]], r"cn-east-3 \(cluster2\) is in two groups"),
+    ],
+)
+def test_groups_that_make_no_networks_are_refused(groups: list[list[str]], said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        flat_groups(LabPlan("demo", 3, 1), groups)
