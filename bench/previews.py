@@ -89,11 +89,13 @@ def main(
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print.")
     ] = "text",
 ) -> None:
-    """Measure meshes of several sizes, fully linked, and the largest one also divided into groups."""
+    """Measure fully linked meshes of several sizes; the largest one also as hub and spoke, and divided into groups."""
     istio = {"charts": charts, "version": istio_version}
     figures = [figure(f"{n} clusters, one stack", mesh(n, "full"), None, istio) for n in clusters]
+    largest = max(clusters)
+    hubs = {"hubs": ["cluster1", "cluster2"]}
+    figures.append(figure(f"{largest} clusters, one stack, 2 hubs", mesh(largest, hubs), None, istio))
     if groups:
-        largest = max(clusters)
         divided = mesh(largest, "full", groups)
         figures += [
             figure(f"{largest} in {groups} groups: one group", divided, "group1", istio),
@@ -113,7 +115,7 @@ def main(
         out.print(table)
     err.print(f"{os.cpu_count()} CPUs, {platform.machine()}, load of the last 5 minutes {os.getloadavg()[1]:.1f}")
     if groups:
-        whole, part = figures[clusters.index(largest)], figures[len(clusters)]
+        whole, part = figures[clusters.index(largest)], figures[len(clusters) + 1]
         err.print(
             f"one group costs 1/{whole.seconds / part.seconds:.1f} of the time and "
             f"1/{whole.memory.pss / part.memory.pss:.1f} of the memory of the undivided mesh"

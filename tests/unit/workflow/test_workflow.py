@@ -107,7 +107,7 @@ def test_a_push_is_tested_and_brought_up_in_three_rounds() -> None:
 
 
 def test_what_concerns_no_stack_neither_previews_nor_brings_up() -> None:
-    nothing = {"changed": [], "updates": [[], [], []]}
+    nothing: dict[str, list[object]] = {"changed": [], "updates": [[], [], []]}
     for event in ("pull_request", "push"):
         assert started(contexts(event, changes=nothing)) == {"unit", "clusterless", "changes"}
 
