@@ -8,8 +8,8 @@ import pulumi_kubernetes as k8s
 
 from components.remote_readers import Reader, RemoteReaders, RemoteReadersArgs
 from components.remote_secret import InUse, Peer, RemoteSecret, RemoteSecretArgs
-from topology import Link
-from topology.defaults import NAMESPACE
+from topology import Link, model
+from topology.defaults import NAMESPACE, istio_of
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class LinksArgs:
     """Arguments of :class:`Links`.
 
     Attributes:
+        mesh: what the user declared.
         links: who reads whom.
-        rotate: any text; another one gives every reader another token, besides each reader's own such text.
         providers: one provider for each cluster, by Istio's cluster name.
         namespaces: istio-system of each cluster, by Istio's cluster name.
         readable: for a cluster's name, what has to stand before others read it: its gateway. A network without a
@@ -39,8 +39,8 @@ class LinksArgs:
         access: certificates of API servers, and what waits for the readers.
     """
 
+    mesh: model.Mesh
     links: Sequence[Link]
-    rotate: str
     providers: Mapping[str, k8s.Provider]
     namespaces: Mapping[str, pulumi.Resource]
     readable: Mapping[str, Sequence[pulumi.Resource]]
@@ -65,7 +65,7 @@ class Links(pulumi.ComponentResource):
             RemoteReadersArgs(
                 cluster=peer,
                 namespace=NAMESPACE,
-                readers=[_reader(link, args.rotate) for link in args.links if link.peer.name == peer],
+                readers=[_reader(link, args.mesh) for link in args.links if link.peer.name == peer],
             ),
             pulumi.ResourceOptions(parent=self, providers=[args.providers[peer]], depends_on=[args.namespaces[peer]]),
         )
@@ -85,7 +85,7 @@ class Links(pulumi.ComponentResource):
                         server=link.server,
                         tls_server_name=link.peer.api_server.tls_server_name,
                         ca_certificate=args.access.ca_certificates.get(link.peer.name),
-                        token_secret=_reader(link, args.rotate).token_secret,
+                        token_secret=_reader(link, args.mesh).token_secret,
                         token=identities[link.peer.name].tokens[reader],
                     )
                     for link in own
@@ -105,6 +105,10 @@ class Links(pulumi.ComponentResource):
         )
 
 
-def _reader(link: Link, rotate: str) -> Reader:
-    own = link.reader.access.rotate
-    return Reader(link.reader.name, f"{rotate}\n{own}" if rotate or own else "")
+def _reader(link: Link, mesh: model.Mesh) -> Reader:
+    whole, own = mesh.access.rotate, link.reader.access.rotate
+    return Reader(
+        link.reader.name,
+        istio_of(mesh, link.reader).version or "",
+        rotate=f"{whole}\n{own}" if whole or own else "",
+    )

@@ -63,8 +63,8 @@ class Mesh(pulumi.ComponentResource):
         Links(
             f"{name}-links",
             LinksArgs(
+                mesh=args.mesh,
                 links=[k for k in links(args.mesh) if {k.reader.name, k.peer.name} <= self.clusters.keys()],
-                rotate=args.mesh.access.rotate,
                 providers=args.providers,
                 namespaces=self.trust.namespaces,
                 readable={name: [cluster.east_west] for name, cluster in self.clusters.items()},
@@ -129,8 +129,8 @@ class TrustAndLinks(pulumi.ComponentResource):
         Links(
             f"{name}-links",
             LinksArgs(
+                mesh=args.mesh,
                 links=self._linked,
-                rotate=args.mesh.access.rotate,
                 providers=args.providers,
                 namespaces=self.trust.namespaces,
                 readable={},

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from topology.checks.istio import version
+
 ROLE = "istio-remote-reader"
 READ = ["list", "watch"]
+Rules = list[tuple[list[str], list[str]]]
 # What an istiod lists and watches in a cluster that it reads, found by leaving out one after the other
 # (docs/security.md, Access). It never asks for a single object, and changes nothing.
-CLUSTER_RULES = [
+CLUSTER_RULES: Rules = [
     ([""], ["namespaces", "nodes", "pods", "secrets", "services"]),
     (["discovery.k8s.io"], ["endpointslices"]),
     (["networking.istio.io"], ["workloadentries"]),
-    (["gateway.networking.k8s.io"], ["gateways"]),
     (["apiextensions.k8s.io"], ["customresourcedefinitions"]),
 ]
+# Besides, for readers from this version on (istio: pkg/kube/multicluster/cluster.go).
+RULES_SINCE: dict[tuple[int, int], Rules] = {(1, 30): [(["gateway.networking.k8s.io"], ["gateways"])]}
 # The peer's mesh configuration, in istio-system.
-NAMESPACE_RULES = [([""], ["configmaps"])]
+NAMESPACE_RULES: Rules = [([""], ["configmaps"])]
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,12 @@ class Reader:
 
     Attributes:
         name: Istio's cluster name.
+        istio_version: version of its istiod.
         rotate: any text; another one gives it another token.
     """
 
     name: str
+    istio_version: str
     rotate: str = ""
 
     @property
@@ -87,7 +93,9 @@ class RemoteReaders(pulumi.ComponentResource):
             for reader in args.readers
         ]
         group = "rbac.authorization.k8s.io"
-        k8s.rbac.v1.ClusterRole(f"{name}-role", metadata=everywhere, rules=_rules(CLUSTER_RULES), opts=child)
+        k8s.rbac.v1.ClusterRole(
+            f"{name}-role", metadata=everywhere, rules=_rules(cluster_rules(args.readers)), opts=child
+        )
         k8s.rbac.v1.ClusterRoleBinding(
             f"{name}-role-binding",
             metadata=everywhere,
@@ -125,7 +133,19 @@ class RemoteReaders(pulumi.ComponentResource):
         return pulumi.Output.secret(secret.data)
 
 
-def _rules(rules: Sequence[tuple[list[str], list[str]]]) -> list[k8s.rbac.v1.PolicyRuleArgs]:
+def cluster_rules(readers: Sequence[Reader]) -> Rules:
+    """What the readers have to list and watch in the whole cluster: the one role serves the newest of them."""
+    versions = [version(reader.istio_version) for reader in readers]
+    return CLUSTER_RULES + [
+        rule
+        for since, rules in RULES_SINCE.items()
+        # One that has a name instead of a number counts as new.
+        if any(found is None or found.release >= since for found in versions)
+        for rule in rules
+    ]
+
+
+def _rules(rules: Rules) -> list[k8s.rbac.v1.PolicyRuleArgs]:
     return [
         k8s.rbac.v1.PolicyRuleArgs(api_groups=groups, resources=resources, verbs=READ) for groups, resources in rules
     ]

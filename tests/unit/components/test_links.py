@@ -10,7 +10,7 @@ import yaml
 
 from components.links import Access, Links, LinksArgs
 from components.providers import cluster_provider
-from components.remote_readers import Reader
+from components.remote_readers import Reader, cluster_rules
 from components.remote_secret import Peer, remote_kubeconfig
 from tests.unit.components.recording import FAKE_TOKEN, Recorder, Registered, opened, record
 from topology import links, load_mesh
@@ -28,9 +28,11 @@ def recorded(in_use: Any = None, preview: bool = False, **changes: Any) -> Recor
                     "network": f"network{n}",
                     "apiServer": {"url": f"https://203.0.113.1{n}:6443", **changes.get(f"server{n}", {})},
                     "access": {"rotate": changes.get(f"rotate{n}", "")},
+                    "istio": {"version": changes.get("version", "1.30.5")},
                 }
                 for n, name in enumerate(CLUSTERS, start=1)
             ],
+            "access": {"rotate": changes.get("rotate", "")},
             "links": changes.get("links", "full"),
         }
     )
@@ -38,8 +40,8 @@ def recorded(in_use: Any = None, preview: bool = False, **changes: Any) -> Recor
     def program() -> Any:
         providers = {name: cluster_provider(name, "kubeconfig", False) for name in CLUSTERS}
         args = LinksArgs(
+            mesh=declared,
             links=links(declared),
-            rotate=changes.get("rotate", ""),
             providers=providers,
             namespaces=providers,
             readable={},
@@ -88,6 +90,15 @@ def test_a_reader_may_list_and_watch_and_nothing_else() -> None:
     rules = [rule for kind in ("ClusterRole", "Role") for r in recorded().of(kind) for rule in r.inputs["rules"]]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
     assert not any("*" in rule["resources"] or "*" in rule["apiGroups"] for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("versions", "reads"),
+    [(["1.22.3"], False), (["1.29.6"], False), (["1.29.6", "1.30.0"], True), (["1.32-dev"], True), (["latest"], True)],
+)
+def test_gateways_of_the_gateway_api_are_read_by_newer_istiods_only(versions: list[str], reads: bool) -> None:
+    rules = cluster_rules([Reader(f"cluster{n}", version) for n, version in enumerate(versions)])
+    assert ((["gateway.networking.k8s.io"], ["gateways"]) in rules) == reads
 
 
 def test_dropping_a_link_takes_one_reader_from_one_peer_only() -> None:
@@ -144,7 +155,7 @@ def test_a_program_ends_only_when_every_reader_is_known_to_use_its_tokens() -> N
     recorded(in_use, rotate1="new")
     assert set(asked) == set(CLUSTERS)
     assert asked["cluster2"] == {"cluster1": "istio-reader-cluster2-token", "cluster3": "istio-reader-cluster2-token"}
-    assert asked["cluster1"]["cluster2"] == Reader("cluster1", "\nnew").token_secret
+    assert asked["cluster1"]["cluster2"] == Reader("cluster1", "1.30.5", "\nnew").token_secret
 
 
 def test_a_program_fails_when_a_reader_still_uses_another_token() -> None:
