@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubernetes import client
-from kubernetes.stream import stream
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.pod_exec import pod_exec
 from live.traffic import CLIENT_SELECTOR, URL
 
 REQUEST_SECONDS = 5
@@ -64,26 +64,12 @@ class Load:
         return self._result
 
     def _run(self, script: str, seconds: float) -> str:
-        # stream() replaces the client's request function: it gets a client of its own.
-        with api_client(self.access) as api:
-            session = stream(
-                client.CoreV1Api(api).connect_get_namespaced_pod_exec,
-                self.pod.metadata.name,
-                self.pod.metadata.namespace,
-                container=self.pod.metadata.labels["app"],
-                command=["sh", "-c", script],
-                stdout=True,
-                stderr=True,
-                stdin=False,
-                tty=False,
-                _preload_content=False,
-            )
-            try:
-                session.run_forever(timeout=seconds + 2 * REQUEST_SECONDS)
-                return str(session.read_all())
-            finally:
-                # Its own close does nothing once the other side has closed, and leaves the socket open.
-                session.sock.shutdown()
+        name, namespace, container = (
+            self.pod.metadata.name,
+            self.pod.metadata.namespace,
+            self.pod.metadata.labels["app"],
+        )
+        return pod_exec(self.access, name, namespace, container, ["sh", "-c", script], seconds + 2 * REQUEST_SECONDS)
 
 
 @contextmanager
