@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.traffic import Row, traffic_matrix
 from tests.lab.istioctl import Istioctl
+from tests.lab.kubectl import eventually
+from tests.lab.load import constant_requests
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -167,3 +170,49 @@ def test_every_proxy_has_the_configuration_of_its_istiod(mesh: LabStack, istioct
         proxies = istioctl.proxy_status(cluster)
         assert {name.split("-")[0] for name in proxies} >= {"helloworld", "sleep", "istio"}
         assert set().union(*proxies.values()) == {"SYNCED"}
+
+
+@pytest.fixture
+def a_connection_for_each_request(mesh: LabStack) -> Iterator[None]:
+    """Proxies of cluster1 use each connection to helloworld once: requests show what new connections meet."""
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "new-connections"},
+        "spec": {
+            "host": "helloworld.sample.svc.cluster.local",
+            "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
+        },
+    }
+    where = ("networking.istio.io", "v1", "sample", "destinationrules")
+    with api_client(mesh.accesses["cluster1"]) as api:
+        custom = client.CustomObjectsApi(api)
+        custom.create_namespaced_custom_object(*where, rule)
+        yield
+        custom.delete_namespaced_custom_object(*where, "new-connections")
+
+
+def gateway_pods(core: client.CoreV1Api) -> list[str]:
+    """The east-west gateway's pods that are ready and stay."""
+    found = core.list_namespaced_pod("istio-system", label_selector="istio=eastwestgateway").items
+    return [
+        pod.metadata.name
+        for pod in found
+        if pod.metadata.deletion_timestamp is None
+        and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
+    ]
+
+
+@pytest.mark.usefixtures("a_connection_for_each_request")
+def test_with_two_gateway_pods_the_end_of_one_costs_no_new_connection(mesh: LabStack) -> None:
+    with api_client(mesh.accesses["cluster2"]) as api:
+        core = client.CoreV1Api(api)
+        with constant_requests(mesh.accesses["cluster1"], "sample", 180, pause=0.02) as load:
+            first, second = gateway_pods(core)
+            core.delete_namespaced_pod(first, "istio-system")
+            assert eventually(lambda: len(gateway_pods(core)) == 2 and first not in gateway_pods(core), 60)
+            core.delete_namespaced_pod(second, "istio-system")
+            assert eventually(lambda: len(gateway_pods(core)) == 2 and second not in gateway_pods(core), 60)
+    result = load.result()
+    assert result.failures == []
+    assert result.answers["cluster2"] > 50

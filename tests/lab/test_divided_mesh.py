@@ -1,0 +1,91 @@
+"""A mesh of three groups: a stack for trust and links, and one for each group, so that a change costs its group."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.demo import silent_cells
+from live.traffic import traffic_matrix
+from tests.lab.stacks import LabStack
+
+pytestmark = pytest.mark.lab
+GROUPS = {"north": "cluster1", "east": "cluster2", "south": "cluster3"}
+
+
+@dataclass
+class Divided:
+    """The stacks of one mesh; the mesh is declared in a file that all of them name."""
+
+    shared: LabStack
+    groups: dict[str, LabStack]
+    mesh: dict[str, Any]
+
+    def write(self) -> None:
+        (self.shared.project / "acme.mesh.yaml").write_text(yaml.safe_dump(self.mesh))
+
+    def up(self) -> None:
+        for stack in (self.shared, *self.groups.values(), self.shared):
+            stack.up()
+
+
+@pytest.fixture(scope="module")
+def divided(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Divided]:
+    first = LabStack.make(tmp_path_factory.mktemp("divided"), environment, like="lab-three")
+    mesh, sample = first.mesh, first.config.pop("spanmesh:sample")
+    del first.config["spanmesh:mesh"]
+    first.config["spanmesh:meshFile"] = "acme.mesh.yaml"
+    first.write()
+    mesh["groups"] = {group: {"stack": group} for group in GROUPS}
+    for cluster, group in zip(mesh["clusters"], GROUPS, strict=True):
+        cluster["group"] = group
+    groups = {
+        group: replace(first, name=group, config={**first.config, "spanmesh:group": group, "spanmesh:sample": sample})
+        for group in GROUPS
+    }
+    stacks = Divided(first, groups, mesh)
+    stacks.write()
+    for stack in groups.values():
+        stack.write()
+        assert stack.pulumi.select().returncode == 0
+    try:
+        yield stacks
+    finally:
+        for stack in (*groups.values(), first):
+            stack.destroy()
+
+
+def changes(stack: LabStack) -> dict[str, str]:
+    """Resource name to what a preview would do to it, where that is something."""
+    planned = stack.pulumi.read("preview", "--json")["steps"]
+    return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in planned if step["op"] not in ("same", "read")}
+
+
+def test_a_group_is_refused_while_its_clusters_have_no_trust(divided: Divided) -> None:
+    ended = divided.groups["north"].attempt("up", "--yes", "--skip-preview")
+    assert ended.returncode != 0
+    assert "cluster cluster1: the Secret cacerts is missing" in ended.stdout
+
+
+def test_three_groups_and_a_stack_of_trust_and_links_make_one_mesh(divided: Divided) -> None:
+    divided.up()
+    outputs = divided.shared.pulumi.outputs()["clusters"]
+    assert {name: sorted(c["reads"]) for name, c in outputs.items()} == {
+        name: sorted(set(GROUPS.values()) - {name}) for name in GROUPS.values()
+    }
+    gateways = {
+        cluster: divided.groups[group].pulumi.outputs()["clusters"][cluster]["eastWest"]["addresses"]
+        for group, cluster in GROUPS.items()
+    }
+    rows = traffic_matrix(divided.shared.accesses, "sample", gateways, 40)
+    assert silent_cells(divided.shared.load().mesh, rows) == []
+
+
+def test_a_change_of_a_cluster_costs_its_group_only(divided: Divided) -> None:
+    divided.mesh["clusters"][1]["eastWest"] = {"annotations": {"example.com/changed": "yes"}}
+    divided.write()
+    assert set(changes(divided.groups["east"])) == {"mesh-cluster2-east-west-gateway-service"}
+    for stack in (divided.shared, divided.groups["north"], divided.groups["south"]):
+        assert changes(stack) == {}
