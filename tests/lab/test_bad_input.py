@@ -97,6 +97,24 @@ def test_one_cluster_given_twice_is_refused(empty: LabStack) -> None:
     assert "spanmesh:mesh.clusters[1].kubeconfig: it opens the same cluster as cluster1's" in ended.stdout
 
 
+def test_two_clusters_of_one_network_whose_pods_share_addresses_are_refused(empty: LabStack) -> None:
+    empty.mesh["clusters"][1]["network"] = "network1"
+    empty.write()
+    ended = empty.attempt("preview")
+    assert ended.returncode != 0
+    assert "spanmesh:mesh.clusters[1].network: cluster1 and cluster2 are both on network1" in ended.stdout
+    assert "10.244." in ended.stdout
+
+
+def test_a_region_that_the_nodes_do_not_have_is_warned_of(empty: LabStack) -> None:
+    empty.mesh["clusters"][1]["region"] = "cn-noth-4"
+    empty.write()
+    ended = empty.attempt("preview")
+    assert ended.returncode == 0, ended.stdout
+    assert "warning: spanmesh:mesh.clusters[1].region: cn-noth-4 is declared" in ended.stdout
+    assert "labelled cn-east-3" in ended.stdout
+
+
 def test_a_wrong_passphrase_is_named(empty: LabStack) -> None:
     empty.environment["PULUMI_CONFIG_PASSPHRASE"] = "wrong"  # noqa: S105
     ended = empty.attempt("preview")
