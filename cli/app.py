@@ -16,6 +16,7 @@ from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.repair import repair
 from cli.tokens import tokens
+from cli.topology import topology
 from lab import LabError
 from live.reachability import UnreachableError
 from live.traffic import NoClientError
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(env)
+app.command()(topology)
 app.command()(gateways)
 app.command()(clusterless_preview)
 app.command()(changed_stacks)

@@ -43,7 +43,7 @@ def load_stack(name: str | None, project: Path = ROOT) -> Stack:
         MeshConfigError: no such stack file, or what it declares is wrong.
         PulumiError: Pulumi cannot decrypt the secrets in it.
     """
-    name = name or _selected(project)
+    name = name or selected_stack(project)
     path = project / "stacks" / f"Pulumi.{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.name.split(".")[1] for p in path.parent.glob("Pulumi.*.yaml")))
@@ -70,7 +70,8 @@ def _outputs(project: Path, name: str) -> Mapping[str, Any]:
         raise StackOutputsError(str(error)) from error
 
 
-def _selected(project: Path) -> str:
+def selected_stack(project: Path) -> str:
+    """The stack that Pulumi has selected in a project; MeshConfigError where there is none."""
     name = PulumiStack.selected(project)
     if name is None:
         raise MeshConfigError(
