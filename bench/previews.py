@@ -15,8 +15,9 @@ from rich.table import Table
 
 from bench.memory import Memory, PeakMemory
 from cli.clusterless import ClusterlessPreview, preview_without_clusters
-from cli.console import err, out
+from cli.console import err, fail, out
 from cli.project import ROOT
+from cli.pulumi import PulumiError
 
 GIB = 2**30
 
@@ -56,7 +57,11 @@ def mesh(clusters: int, links: object, groups: int = 0) -> dict[str, Any]:
 
 
 def figure(what: str, declared: dict[str, Any], group: str | None, istio: dict[str, str]) -> Figure:
-    """Preview one stack and measure it; ends the run where the preview fails."""
+    """Preview one stack and measure it.
+
+    Raises:
+        PulumiError: the preview failed.
+    """
     config = {"pulumi:disable-default-providers": ["kubernetes"], "spanmesh:mesh": declared}
     if group:
         config["spanmesh:group"] = group
@@ -64,7 +69,7 @@ def figure(what: str, declared: dict[str, Any], group: str | None, istio: dict[s
     with PeakMemory() as watched:
         preview = preview_without_clusters(ROOT, "bench", config, istio)
     if preview.errors:
-        raise SystemExit("\n".join(preview.errors))
+        raise PulumiError("\n".join(preview.errors))
     return Figure(
         what,
         len(preview.clusters),
@@ -89,18 +94,31 @@ def main(
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print.")
     ] = "text",
 ) -> None:
-    """Measure fully linked meshes of several sizes; the largest one also as hub and spoke, and divided into groups."""
+    """Measure fully linked meshes of several sizes; the largest one also as hub and spoke, and divided."""
     istio = {"charts": charts, "version": istio_version}
-    figures = [figure(f"{n} clusters, one stack", mesh(n, "full"), None, istio) for n in clusters]
     largest = max(clusters)
     hubs = {"hubs": ["cluster1", "cluster2"]}
-    figures.append(figure(f"{largest} clusters, one stack, 2 hubs", mesh(largest, hubs), None, istio))
+    asked: list[tuple[str, dict[str, Any], str | None]] = [
+        *((f"{n} clusters, one stack", mesh(n, "full"), None) for n in clusters),
+        (f"{largest} clusters, one stack, 2 hubs", mesh(largest, hubs), None),
+    ]
     if groups:
         divided = mesh(largest, "full", groups)
-        figures += [
-            figure(f"{largest} in {groups} groups: one group", divided, "group1", istio),
-            figure(f"{largest} in {groups} groups: trust and links", divided, None, istio),
+        asked += [
+            (f"{largest} in {groups} groups: one group", divided, "group1"),
+            (f"{largest} in {groups} groups: trust and links", divided, None),
         ]
+    figures: list[Figure] = []
+    try:
+        for what, declared, group in asked:
+            figures.append(figure(what, declared, group, istio))
+    except PulumiError as error:
+        fail(f"{error}")
+    finally:
+        _print(figures, output)
+
+
+def _print(figures: list[Figure], output: str) -> None:
     if output == "json":
         typer.echo(json.dumps([asdict(found) for found in figures], indent=2))
         return
@@ -114,11 +132,12 @@ def main(
             table.add_row(*row)
         out.print(table)
     err.print(f"{os.cpu_count()} CPUs, {platform.machine()}, load of the last 5 minutes {os.getloadavg()[1]:.1f}")
-    if groups:
-        whole, part = figures[clusters.index(largest)], figures[len(clusters) + 1]
+    parts = {found.what.rsplit(": ", 1)[-1]: found for found in figures}
+    if group := parts.get("one group"):
+        whole = max((found for found in figures if found.what.endswith(", one stack")), key=lambda f: f.clusters)
         err.print(
-            f"one group costs 1/{whole.seconds / part.seconds:.1f} of the time and "
-            f"1/{whole.memory.pss / part.memory.pss:.1f} of the memory of the undivided mesh"
+            f"one group takes {group.seconds / whole.seconds:.0%} of the time and "
+            f"{group.memory.pss / whole.memory.pss:.0%} of the memory (PSS) of the same clusters in one stack"
         )
 
 
