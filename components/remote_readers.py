@@ -7,23 +7,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from topology.checks.istio import version
+from components.reader_rights import IN_ISTIO_SYSTEM, IN_THE_CLUSTER, rules
 
 ROLE = "istio-remote-reader"
-READ = ["list", "watch"]
-Rules = list[tuple[list[str], list[str]]]
-# What an istiod lists and watches in a cluster that it reads, found by leaving out one after the other
-# (docs/security.md, Access). It never asks for a single object, and changes nothing.
-CLUSTER_RULES: Rules = [
-    ([""], ["namespaces", "nodes", "pods", "secrets", "services"]),
-    (["discovery.k8s.io"], ["endpointslices"]),
-    (["networking.istio.io"], ["workloadentries"]),
-    (["apiextensions.k8s.io"], ["customresourcedefinitions"]),
-]
-# Besides, for readers from this version on (istio: pkg/kube/multicluster/cluster.go).
-RULES_SINCE: dict[tuple[int, int], Rules] = {(1, 30): [(["gateway.networking.k8s.io"], ["gateways"])]}
-# The peer's mesh configuration, in istio-system.
-NAMESPACE_RULES: Rules = [([""], ["configmaps"])]
 
 
 @dataclass(frozen=True)
@@ -93,9 +79,8 @@ class RemoteReaders(pulumi.ComponentResource):
             for reader in args.readers
         ]
         group = "rbac.authorization.k8s.io"
-        k8s.rbac.v1.ClusterRole(
-            f"{name}-role", metadata=everywhere, rules=_rules(cluster_rules(args.readers)), opts=child
-        )
+        versions = [reader.istio_version for reader in args.readers]
+        k8s.rbac.v1.ClusterRole(f"{name}-role", metadata=everywhere, rules=rules(IN_THE_CLUSTER, versions), opts=child)
         k8s.rbac.v1.ClusterRoleBinding(
             f"{name}-role-binding",
             metadata=everywhere,
@@ -103,7 +88,9 @@ class RemoteReaders(pulumi.ComponentResource):
             subjects=subjects,
             opts=child,
         )
-        k8s.rbac.v1.Role(f"{name}-mesh-role", metadata=within, rules=_rules(NAMESPACE_RULES), opts=child)
+        if not (in_istio_system := rules(IN_ISTIO_SYSTEM, versions)):
+            return
+        k8s.rbac.v1.Role(f"{name}-mesh-role", metadata=within, rules=in_istio_system, opts=child)
         k8s.rbac.v1.RoleBinding(
             f"{name}-mesh-role-binding",
             metadata=within,
@@ -131,21 +118,3 @@ class RemoteReaders(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
         )
         return pulumi.Output.secret(secret.data)
-
-
-def cluster_rules(readers: Sequence[Reader]) -> Rules:
-    """What the readers have to list and watch in the whole cluster: the one role serves the newest of them."""
-    versions = [version(reader.istio_version) for reader in readers]
-    return CLUSTER_RULES + [
-        rule
-        for since, rules in RULES_SINCE.items()
-        # One that has a name instead of a number counts as new.
-        if any(found is None or found.release >= since for found in versions)
-        for rule in rules
-    ]
-
-
-def _rules(rules: Rules) -> list[k8s.rbac.v1.PolicyRuleArgs]:
-    return [
-        k8s.rbac.v1.PolicyRuleArgs(api_groups=groups, resources=resources, verbs=READ) for groups, resources in rules
-    ]

@@ -10,7 +10,8 @@ import yaml
 
 from components.links import Access, Links, LinksArgs
 from components.providers import cluster_provider
-from components.remote_readers import Reader, cluster_rules
+from components.reader_rights import IN_ISTIO_SYSTEM, IN_THE_CLUSTER, rules
+from components.remote_readers import Reader
 from components.remote_secret import Peer, remote_kubeconfig
 from tests.unit.components.recording import FAKE_TOKEN, Recorder, Registered, opened, record
 from topology import links, load_mesh
@@ -93,12 +94,20 @@ def test_a_reader_may_list_and_watch_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("versions", "reads"),
-    [(["1.22.3"], False), (["1.29.6"], False), (["1.29.6", "1.30.0"], True), (["1.32-dev"], True), (["latest"], True)],
+    ("versions", "more"),
+    [
+        (["1.22.3", "1.28.10"], set()),
+        (["1.28.10", "1.29.0"], {"configmaps"}),
+        (["1.22.3", "1.30.0"], {"configmaps", "gateways"}),
+        (["1.32-dev"], {"configmaps", "gateways"}),
+        (["latest"], {"configmaps", "gateways"}),
+    ],
 )
-def test_gateways_of_the_gateway_api_are_read_by_newer_istiods_only(versions: list[str], reads: bool) -> None:
-    rules = cluster_rules([Reader(f"cluster{n}", version) for n, version in enumerate(versions)])
-    assert ((["gateway.networking.k8s.io"], ["gateways"]) in rules) == reads
+def test_the_role_serves_the_newest_of_its_readers(versions: list[str], more: set[str]) -> None:
+    granted: list[Any] = [rule for rights in (IN_THE_CLUSTER, IN_ISTIO_SYSTEM) for rule in rules(rights, versions)]
+    found = {resource for rule in granted for resource in rule.resources}
+    assert found & {"configmaps", "gateways"} == more
+    assert {"services", "endpointslices", "secrets"} <= found
 
 
 def test_dropping_a_link_takes_one_reader_from_one_peer_only() -> None:
