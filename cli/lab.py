@@ -17,6 +17,7 @@ from cli.environment import ISTIO_CURRENT
 from lab import Lab, LabError, LabStatus, lab_names
 from lab import Progress as LabProgress
 from lab.lab import Report
+from lab.load_balancer.cloud import known_clouds
 
 app = typer.Typer(no_args_is_help=True, help="The lab: real clusters in regions that cannot reach each other.")
 
@@ -69,6 +70,31 @@ def down(
         with shown_progress() as report:
             lab.down(report)
         err.print(f"lab {each}: down", highlight=False)
+
+
+@app.command()
+def cloud(
+    which: Annotated[str, typer.Argument(help=f"One of {', '.join(known_clouds())}, or path of a file like theirs.")],
+    name: Name = "demo",
+    region: Annotated[
+        list[str] | None, typer.Option("--region", "-r", help="Region or cluster. Repeatable; default: all.")
+    ] = None,
+    address_group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=CIDR[,...]", help="A group of addresses for the cloud's access control. Repeatable."),
+    ] = None,
+) -> None:
+    """Make the load balancers of a running lab behave as those of a cloud."""
+    groups = {}
+    for each in address_group or []:
+        key, equals, ranges = each.partition("=")
+        if not (key and equals):
+            raise LabError(
+                f"address group {each!r} is not of the form ID=CIDR,CIDR; for example partners=198.51.100.12/32"
+            )
+        groups[key] = [text for text in ranges.split(",") if text]
+    played = Lab(name).play_cloud(which, regions=region or [], address_groups=groups)
+    err.print(f"lab {name}: load balancers as those of {played.name}", highlight=False)
 
 
 @app.command()
@@ -169,9 +195,9 @@ def _as_line(each: LabProgress) -> str:
 
 
 def _networks_table(found: LabStatus) -> Table:
-    table = Table("network", "region", "cluster", "API server", "pods", box=None, pad_edge=False)
+    table = Table("network", "region", "cluster", "API server", "pods", "cloud", box=None, pad_edge=False)
     for each in sorted(found.regions, key=lambda each: (len(each.network), each.network)):
-        table.add_row(each.network, each.name, each.cluster, each.api, each.pods)
+        table.add_row(each.network, each.name, each.cluster, each.api, each.pods, each.cloud)
     return table
 
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from lab.plan import DNS_SERVICE_ADDRESS
+from lab.plan import BALANCER_ZONE, DNS_SERVICE_ADDRESS
 
 DNS_DEPLOYMENT = "coredns"
 DNS_NAMESPACE = "kube-system"
 
-# Names outside the cluster do not exist, and saying so at once keeps resolvers from asking again and again.
+# A load balancer's host name holds its address, so every region answers it without knowing of the load balancer.
+# Other names outside the cluster do not exist, and saying so at once keeps resolvers from asking again and again.
 _COREFILE = """cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
     errors
     health {
@@ -22,13 +23,29 @@ _COREFILE = """cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
     loadbalance
     reload
 }
+BALANCER_ZONE:53 {
+    errors
+    template IN A {
+        match "^lb-(?P<a>[0-9]+)-(?P<b>[0-9]+)-(?P<c>[0-9]+)-(?P<d>[0-9]+)[.]"
+        answer "{{ .Name }} 5 IN A {{ .Group.a }}.{{ .Group.b }}.{{ .Group.c }}.{{ .Group.d }}"
+        fallthrough
+    }
+    template IN ANY {
+        match "^lb-[0-9]+-[0-9]+-[0-9]+-[0-9]+[.]"
+        rcode NOERROR
+        fallthrough
+    }
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
+}
 .:53 {
     errors
     template ANY ANY . {
         rcode NXDOMAIN
     }
 }
-"""
+""".replace("BALANCER_ZONE", BALANCER_ZONE)
 
 
 def cluster_objects(dns_image: str) -> list[dict[str, Any]]:

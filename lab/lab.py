@@ -4,7 +4,7 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ from lab.cluster import wait_until
 from lab.errors import LabError
 from lab.growth import grown
 from lab.kubeconfig import entry, merged
+from lab.load_balancer.cloud import Cloud, load_cloud
 from lab.machine import Machine
-from lab.node_programs import RegionPrograms, host_programs
+from lab.node_programs import CLOUD_FILE, RegionPrograms, host_programs
+from lab.outside import Outside
 from lab.pki import ensure_pki
 from lab.plan import LabPlan, RegionPlan
-from lab.preflight import prepare_machine
+from lab.preflight import check_watches, prepare_machine
 from lab.processes import end, marked_processes
 from lab.region_start import RegionStart
 from lab.state import LabFolders, Memory, known_labs, locked, ports_of_other_labs, write_atomically
@@ -107,6 +109,8 @@ class Lab:
             plan = memory.plan(self.name)
             # Before anything is written: a version of Istio that cannot be had must not stay with the lab.
             tools = ensure_tools(memory.istio_versions)
+            down = [each for each in plan.regions if self._machine(plan, each.control_plane.machine).init() is None]
+            check_watches(len(down))
             self._write_down(memory)
             say(None, "networks")
             network.ensure_wan(plan)
@@ -226,6 +230,40 @@ class Lab:
         if name not in machine_names(plan):
             raise LabError(f"lab {self.name} has no machine {name!r}; it has {', '.join(machine_names(plan))}")
         return self._machine(plan, name)
+
+    @property
+    def outside(self) -> Outside:
+        """A place on the WAN that is in no region.
+
+        Raises:
+            LabError: there is no such lab.
+        """
+        return Outside(self.name, self._folders.plan().namespace(network.OUTSIDE))
+
+    def play_cloud(
+        self,
+        cloud: str | Path,
+        *,
+        regions: Sequence[str] = (),
+        address_groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> Cloud:
+        """Make load balancers behave as those of a cloud, within a second, also for Services that there are.
+
+        Args:
+            cloud: name of one that comes with the lab (`plain` for none in particular), or path of a file like theirs.
+            regions: names of the regions, or of their clusters; none for all that the lab has now.
+            address_groups: IPv4 ranges by id of the group, for access control.
+
+        Raises:
+            LabError: there is no such lab, region or cloud, or the file is not what it should be.
+        """
+        plan = self._folders.plan()
+        chosen = [plan.region(name) for name in regions] or plan.regions
+        found = load_cloud(cloud, address_groups)
+        for region in chosen:
+            path = self._folders.machine(region.router) / CLOUD_FILE
+            write_atomically(path, found.model_dump_json(by_alias=True, indent=2) + "\n")
+        return found
 
     def _start_regions(self, plan: LabPlan, tools: LabTools, say: Callable[..., None]) -> None:
         """Start all regions side by side; the first failure ends the waiting for the others."""

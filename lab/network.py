@@ -12,6 +12,7 @@ from lab.plan import (
     LAN_NETWORK,
     LAN_ROUTER_ADDRESS,
     OUTSIDE_ADDRESS,
+    SERVICE_NETWORK,
     WAN_BRIDGE_ADDRESS,
     WAN_NETWORK,
     LabPlan,
@@ -82,6 +83,8 @@ def ensure_region(plan: LabPlan, region: RegionPlan) -> None:
     for node in region.nodes:
         _ensure_node(plan, region, node)
         run(["ip", "-n", router, "route", "replace", str(node.pod_network), "via", str(node.address)])
+    # For Services' externalIPs, which the router forwards to cluster IPs: kube-proxy on any node knows those.
+    run(["ip", "-n", router, "route", "replace", str(SERVICE_NETWORK), "via", str(region.control_plane.address)])
     for peer in plan.flat_peers(region):
         run(["ip", "-n", router, "route", "replace", str(peer.pod_network), "via", str(peer.api_address)])
 

@@ -23,6 +23,7 @@ from lab.plan import (
 from lab.state import LabFolders
 from lab.supervision import Program
 
+CLOUD_FILE = "cloud.json"
 PAUSE_IMAGE = "localhost/pause:1"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Two regions share the machine: less garbage at once is worth more here than a little speed.
@@ -89,6 +90,9 @@ class RegionPrograms:
         settings = {
             "region": self.region.name,
             "kubeconfig": f"{NODE_FOLDER}/load-balancer.conf",
+            "router": str(self.region.api_address),
+            # Not among the machine's files: the controller reads it anew when it changes.
+            "cloud": f"{NODE_FOLDER}/{CLOUD_FILE}",
             "pool": [str(address) for address in self.region.load_balancer_pool],
         }
         return {

@@ -28,6 +28,8 @@ WAN_BRIDGE_ADDRESS = IPv4Address("198.51.100.1")
 POOL_SIZE = 16
 # On the WAN beside all regions: who belongs to none of them.
 OUTSIDE_ADDRESS = IPv4Address("198.51.100.250")
+# Host names of load balancers, where a cloud gives no address.
+BALANCER_ZONE = "elb.lab.internal"
 
 # The same in every region on purpose: nothing may depend on the ranges being different. Of regions on one network
 # the first has these as well, and only the pod ranges of the others differ.

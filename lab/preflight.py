@@ -1,5 +1,6 @@
 """Whether this machine can run a lab. Everything that is missing is said at once."""
 
+import ctypes
 import os
 import platform
 import shutil
@@ -15,6 +16,9 @@ from toolchain import ToolError, cache_root, ensure_packages
 
 _MIN_MEMORY = 6 * 1024**3
 _MIN_DISK = 8 * 1024**3
+# Seen: 16 for all programs of a region's first node; a little more for what its pods open as root.
+_REGION_WATCHES = 20
+_WATCH_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _PROBE_NAMESPACE = "preflight-spanmesh"
 
 
@@ -44,6 +48,39 @@ def prepare_machine(note: Callable[[str], None]) -> None:
     if installed:
         # Some checks need those programs.
         check_machine()
+
+
+def check_watches(new_regions: int) -> None:
+    """Check that the kernel allows the watches on files that Kubernetes opens in regions that are still to start.
+
+    Args:
+        new_regions: number of these regions.
+
+    Raises:
+        LabError: it does not; without them a kubelet or containerd runs and does nothing.
+    """
+    wanted = new_regions * _REGION_WATCHES
+    free = _free_watches(wanted)
+    if free < wanted:
+        limit = int(_WATCH_LIMIT.read_text())
+        cure = 1 << (limit + wanted).bit_length()
+        raise LabError(
+            f"inotify instances: only {free} of this user's {limit} are free, and {new_regions} new region(s) need "
+            f"{wanted}; `sysctl -w fs.inotify.max_user_instances={cure}` allows more, or take another lab down"
+        )
+
+
+def _free_watches(wanted: int) -> int:
+    """How many inotify instances can be had, counted up to `wanted`: the kernel tells only by giving them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    opened: list[int] = []
+    try:
+        while len(opened) < wanted and (descriptor := libc.inotify_init1(os.O_CLOEXEC)) >= 0:
+            opened.append(descriptor)
+        return len(opened)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def missing_requirements() -> list[str]:

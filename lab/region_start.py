@@ -121,9 +121,12 @@ class RegionStart:
 
         def reason() -> str | None:
             try:
-                machine.run([*ctr, "version"], timeout=5)
+                plugins = machine.run([*ctr, "plugins", "list"], timeout=5)
             except LabError as error:
                 return str(error)
+            # It runs on without the plug-in that kubelet talks to, for example when it could watch no files.
+            if any(words[1:2] == ["cri"] and words[-1] != "ok" for words in map(str.split, plugins.splitlines())):
+                return f"its plug-in cri did not load; see the log of {machine.name}/containerd"
             return None
 
         self._wait(reason, seconds=60, what=f"{machine.name}: containerd ready")

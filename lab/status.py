@@ -8,8 +8,10 @@ from pydantic import BaseModel
 
 from lab.cluster import Cluster, dns_reason
 from lab.errors import LabError
+from lab.load_balancer.cloud import CloudFile
 from lab.machine import Machine
 from lab.network import OUTSIDE, WAN, lab_namespaces
+from lab.node_programs import CLOUD_FILE
 from lab.plan import LabPlan, RegionPlan
 from lab.state import LabFolders
 
@@ -37,6 +39,7 @@ class RegionStatus(BaseModel):
         api: its API server as other regions reach it.
         network: regions of one network reach each other's pods directly: network1, network2, ... in their order.
         pods: range of its pods' addresses.
+        cloud: as those of which cloud its load balancers behave.
         components: all its components.
     """
 
@@ -45,6 +48,7 @@ class RegionStatus(BaseModel):
     api: str
     network: str
     pods: str
+    cloud: str
     components: list[ComponentStatus]
 
     @property
@@ -106,6 +110,7 @@ def _region(plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], 
         api=region.api_url,
         network=f"network{number}",
         pods=str(region.pod_network),
+        cloud=CloudFile(folders.machine(region.router) / CLOUD_FILE).read().name,
         components=components,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubernetes import config
 
+from lab.load_balancer.cloud import CloudFile
 from lab.load_balancer.controller import Controller
 
 
@@ -17,7 +18,9 @@ def main() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     settings = json.loads(Path(sys.argv[1]).read_text())
     api = config.new_client_from_config(settings["kubeconfig"])
-    Controller(api, [IPv4Address(each) for each in settings["pool"]], settings["region"]).run()
+    pool = [IPv4Address(each) for each in settings["pool"]]
+    cloud = CloudFile(Path(settings["cloud"]))
+    Controller(api, pool, IPv4Address(settings["router"]), settings["region"], cloud).run()
 
 
 if __name__ == "__main__":

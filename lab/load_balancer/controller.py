@@ -14,11 +14,15 @@ from urllib3.exceptions import HTTPError
 
 from lab.errors import LabError
 from lab.load_balancer import rules
-from lab.load_balancer.services import RefusedError, Wish, allocate, is_ours, read_wish, status_addresses
+from lab.load_balancer.cloud import Cloud, CloudFile, host_name
+from lab.load_balancer.exposure import with_external_ips, with_node_ports
+from lab.load_balancer.refusal import RefusedError
+from lab.load_balancer.services import Wish, allocate, is_ours, published, read_wish, status_addresses
 from lab.load_balancer.watching import Watched
 
 _LOG = logging.getLogger(__name__)
 _RESYNC_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
 _SETTLE_SECONDS = 0.1
 _SERVICE_LABEL = "kubernetes.io/service-name"
 COMPONENT = "spanmesh-load-balancer"
@@ -33,14 +37,20 @@ class Controller:
     Args:
         api: client of the region's API server.
         pool: the region's public addresses for load balancers.
+        router: the router's own public address.
         region: name of the region, for Events.
+        cloud: says as those of which cloud they behave.
     """
 
-    def __init__(self, api: client.ApiClient, pool: Sequence[IPv4Address], region: str) -> None:
+    def __init__(
+        self, api: client.ApiClient, pool: Sequence[IPv4Address], router: IPv4Address, region: str, cloud: CloudFile
+    ) -> None:
         self._core = client.CoreV1Api(api)
         discovery = client.DiscoveryV1Api(api)
         self._pool = tuple(pool)
+        self._router = router
         self._region = region
+        self._cloud_file = cloud
         self._changed = threading.Event()
         self._services = Watched("services", self._core.list_service_for_all_namespaces, self._changed)
         self._nodes = Watched("nodes", self._core.list_node, self._changed)
@@ -53,8 +63,7 @@ class Controller:
         for each in (self._services, self._nodes, self._slices):
             each.start()
         while True:
-            # Also without a change, for rules that somebody else took away.
-            self._changed.wait(_RESYNC_SECONDS)
+            self._wait_for_work()
             time.sleep(_SETTLE_SECONDS)
             self._changed.clear()
             try:
@@ -64,28 +73,42 @@ class Controller:
                 time.sleep(1)
                 self._changed.set()
 
+    def _wait_for_work(self) -> None:
+        # Also without a change, for rules that somebody else took away.
+        resync = time.monotonic() + _RESYNC_SECONDS
+        while not self._changed.wait(_LOOK_SECONDS):
+            if self._cloud_file.changed() or time.monotonic() > resync:
+                return
+
     def _reconcile(self) -> None:
+        cloud = self._cloud_file.read()
         services, nodes, slices = self._services.objects(), self._nodes.objects(), self._slices.objects()
         if services is None or nodes is None or slices is None:
             return
         wishes: dict[str, Wish] = {}
         refused: dict[str, RefusedError] = {}
-        ours = [each for each in services if is_ours(each) and not each.metadata.deletion_timestamp]
-        for service in ours:
+        alive = [each for each in services if not each.metadata.deletion_timestamp]
+        for service in (each for each in alive if is_ours(each, cloud)):
             try:
-                wishes[service.metadata.uid] = read_wish(service)
+                wishes[service.metadata.uid] = read_wish(service, cloud)
             except RefusedError as error:
                 refused[service.metadata.uid] = error
-        addresses, not_placed = allocate(wishes.values(), self._pool)
-        refused.update(not_placed)
+        held = {address for address in self._pool for wish in wishes.values() if str(address) in wish.held}
+        exposed, not_exposed = with_external_ips(alive, (*self._pool, self._router), held)
+        addresses, not_placed = allocate(wishes.values(), self._pool, {each.address: each.service for each in exposed})
+        refused.update({**not_exposed, **not_placed})
         balancers = [
-            rules.Balancer(wishes[uid], address, _backends(wishes[uid], nodes, slices))
+            rules.Balancer(wish.path, address, wish.ports, wish.sources, _backends(wish, nodes, slices))
             for uid, address in sorted(addresses.items(), key=lambda item: item[1])
+            for wish in (wishes[uid],)
         ]
-        rules.apply(balancers, self._pool)
-        self._note_owners({balancer.address: balancer.wish for balancer in balancers})
+        if cloud.node_ports == "forwarded":
+            exposed += with_node_ports(alive, self._router, _addresses_of_ready(nodes))
+        rules.apply([*balancers, *exposed], self._pool)
+        self._note_owners({address: wishes[uid] for uid, address in addresses.items()})
         for service in services:
-            self._publish(service, addresses.get(service.metadata.uid), refused.get(service.metadata.uid))
+            uid = service.metadata.uid
+            self._publish(service, addresses.get(uid), refused.get(uid), cloud)
 
     def _note_owners(self, owners: dict[IPv4Address, Wish]) -> None:
         for address in {*owners, *self._owners}:
@@ -99,13 +122,13 @@ class Controller:
                     _LOG.info("%s given to %s", address, after.path)
         self._owners = owners
 
-    def _publish(self, service: Any, address: IPv4Address | None, refusal: RefusedError | None) -> None:
+    def _publish(self, service: Any, address: IPv4Address | None, refusal: RefusedError | None, cloud: Cloud) -> None:
         """Bring the Service's status and Events to what was decided."""
-        held = status_addresses(service)
-        wanted = (str(address),) if address is not None else ()
-        foreign = not is_ours(service) and not any(IPv4Address(each) in self._pool for each in held if ":" not in each)
-        if held != wanted and not foreign:
-            ingress = [{"ip": each} for each in wanted] or None
+        kind = cloud.address
+        wanted: tuple[str, ...] = () if address is None else (str(address) if kind == "ip" else host_name(address),)
+        in_pool = set(status_addresses(service)) & {str(each) for each in self._pool}
+        if published(service) != wanted and (is_ours(service, cloud) or in_pool):
+            ingress = [{kind: each} for each in wanted] or None
             try:
                 self._core.patch_namespaced_service_status(
                     service.metadata.name,
@@ -119,7 +142,7 @@ class Controller:
                     raise
                 return
             if address is not None:
-                self._event(service.metadata, "Normal", "EnsuredLoadBalancer", f"Ensured load balancer on {address}")
+                self._event(service.metadata, "Normal", "EnsuredLoadBalancer", f"Ensured load balancer on {wanted[0]}")
         message = str(refusal) if refusal is not None else ""
         if message and self._said.get(service.metadata.uid) != message:
             _LOG.info("%s/%s refused: %s", service.metadata.namespace, service.metadata.name, message)
@@ -153,11 +176,16 @@ class Controller:
 
 def _backends(wish: Wish, nodes: Sequence[Any], slices: Sequence[Any]) -> tuple[IPv4Address, ...]:
     """The addresses of the nodes that shall get a Service's traffic."""
+    if not wish.local_only:
+        return _addresses_of_ready(nodes)
+    hosts = _nodes_with_pods(wish, slices)
+    return _addresses_of_ready([each for each in nodes if each.metadata.name in hosts])
+
+
+def _addresses_of_ready(nodes: Sequence[Any]) -> tuple[IPv4Address, ...]:
     chosen = []
-    hosts = _nodes_with_pods(wish, slices) if wish.local_only else None
     for node in nodes:
-        ready = any(each.type == "Ready" and each.status == "True" for each in node.status.conditions or ())
-        if ready and (hosts is None or node.metadata.name in hosts):
+        if any(each.type == "Ready" and each.status == "True" for each in node.status.conditions or ()):
             chosen += [each.address for each in node.status.addresses or () if each.type == "InternalIP"]
     return tuple(sorted(IPv4Address(each) for each in chosen if ":" not in each))
 

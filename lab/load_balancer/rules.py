@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from lab.commands import run, succeeds
-from lab.load_balancer.services import EVERYWHERE, Wish
+from lab.load_balancer.admission import EVERYWHERE
+from lab.load_balancer.services import Port
 from lab.router_rules import LOAD_BALANCER_FILTER_CHAIN, LOAD_BALANCER_NAT_CHAIN
 
 _DEVICE = "wan"
@@ -14,30 +15,40 @@ _DEVICE = "wan"
 
 @dataclass(frozen=True)
 class Balancer:
-    """One load balancer: a Service's wish, the public address it got, and the nodes that its traffic goes to."""
+    """One Service on one public address.
 
-    wish: Wish
+    Attributes:
+        service: its namespace and name.
+        address: the public address.
+        ports: its ports.
+        sources: who may connect.
+        targets: where its traffic goes, one at random for each connection.
+    """
+
+    service: str
     address: IPv4Address
-    nodes: tuple[IPv4Address, ...]
+    ports: tuple[Port, ...]
+    sources: tuple[IPv4Network, ...]
+    targets: tuple[IPv4Address, ...]
 
 
 def render(balancers: Sequence[Balancer]) -> str:
     """The rules as input of `iptables-restore --noflush`: each of the two chains is replaced as a whole.
 
-    New connections from an admitted source go to one of the nodes at random. Every packet of a connection is held
+    New connections from an admitted source go to one of the targets at random. Every packet of a connection is held
     against the rules, so a source shut out, or an address taken back, loses its open connections too.
     """
     nat, accept = [], []
     for balancer in balancers:
-        for port in balancer.wish.ports:
-            for source in balancer.wish.sources:
+        for port in balancer.ports:
+            for source in balancer.sources:
                 to_port = f"-p {port.protocol} -d {balancer.address}/32 --dport {port.port}"
                 came_from = "" if source == EVERYWHERE else f" -s {source}"
-                comment = f'-m comment --comment "{balancer.wish.path}"'
-                for index, node in enumerate(balancer.nodes):
-                    left = len(balancer.nodes) - index
+                comment = f'-m comment --comment "{balancer.service}"'
+                for index, host in enumerate(balancer.targets):
+                    left = len(balancer.targets) - index
                     chance = f" -m statistic --mode random --probability {1 / left:.8f}" if left > 1 else ""
-                    target = f"-j DNAT --to-destination {node}:{port.node_port}"
+                    target = f"-j DNAT --to-destination {host}:{port.target}"
                     nat.append(f"-A {LOAD_BALANCER_NAT_CHAIN} {to_port}{came_from}{chance} {comment} {target}")
                 origin = "" if source == EVERYWHERE else f" --ctorigsrc {source}"
                 state = f"-m conntrack --ctorigdst {balancer.address} --ctorigdstport {port.port}{origin}"
@@ -63,7 +74,7 @@ def apply(balancers: Sequence[Balancer], pool: Collection[IPv4Address]) -> None:
     Raises:
         LabError: `ip` or `iptables-restore` fails; the rules are then all as before.
     """
-    wanted = {balancer.address for balancer in balancers}
+    wanted = {balancer.address for balancer in balancers} & set(pool)
     present = router_addresses() & set(pool)
     for address in sorted(wanted - present):
         run(["ip", "address", "replace", f"{address}/32", "dev", _DEVICE])

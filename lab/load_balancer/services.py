@@ -6,21 +6,20 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
-EVERYWHERE = IPv4Network("0.0.0.0/0")
+from lab.load_balancer.admission import admitted_sources
+from lab.load_balancer.cloud import Cloud, named_address
+from lab.load_balancer.refusal import RefusedError
 
-
-class RefusedError(Exception):
-    """A Service asks for something that these load balancers do not do; the message goes into an Event."""
+PROTOCOLS = ("TCP", "UDP")
 
 
 @dataclass(frozen=True)
 class Port:
-    """One port: the public one, and the one on every node that leads to the Service's pods."""
+    """One port: the public one, and the one to which it is forwarded."""
 
     protocol: str
     port: int
-    node_port: int
+    target: int
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,23 @@ class Wish:
         return f"{self.namespace}/{self.name}"
 
 
-def is_ours(service: Any) -> bool:
+def is_ours(service: Any, cloud: Cloud) -> bool:
     """Whether a V1Service is one for these load balancers: of that type, and of no other provider's class."""
-    return service.spec.type == "LoadBalancer" and not service.spec.load_balancer_class
+    return service.spec.type == "LoadBalancer" and (service.spec.load_balancer_class or "") in cloud.classes
+
+
+def published(service: Any) -> tuple[str, ...]:
+    """The addresses and host names in a V1Service's status."""
+    balancer = service.status.load_balancer if service.status else None
+    return tuple(each.ip or each.hostname for each in (balancer.ingress if balancer else None) or ())
 
 
 def status_addresses(service: Any) -> tuple[str, ...]:
-    """The addresses in a V1Service's status."""
-    balancer = service.status.load_balancer if service.status else None
-    return tuple(each.ip for each in (balancer.ingress if balancer else None) or () if each.ip)
+    """The addresses in a V1Service's status, also of load balancers' host names."""
+    return tuple(named_address(each) or each for each in published(service))
 
 
-def read_wish(service: Any) -> Wish:
+def read_wish(service: Any, cloud: Cloud) -> Wish:
     """What a V1Service of ours asks for.
 
     Raises:
@@ -77,7 +81,7 @@ def read_wish(service: Any) -> Wish:
         raise RefusedError("only IPv4 load balancers are offered")
     ports = []
     for each in spec.ports or ():
-        if each.protocol not in ("TCP", "UDP"):
+        if each.protocol not in PROTOCOLS:
             raise RefusedError(f"port {each.port}: protocol {each.protocol} is not offered, only TCP and UDP")
         if not each.node_port:
             raise RefusedError(
@@ -90,7 +94,7 @@ def read_wish(service: Any) -> Wish:
         name=service.metadata.name,
         created=service.metadata.creation_timestamp or datetime.now(UTC),
         ports=tuple(ports),
-        sources=_sources(service),
+        sources=admitted_sources(service, cloud),
         requested=_requested(spec.load_balancer_ip),
         held=status_addresses(service),
         local_only=spec.external_traffic_policy == "Local",
@@ -98,22 +102,24 @@ def read_wish(service: Any) -> Wish:
 
 
 def allocate(
-    wishes: Iterable[Wish], pool: Sequence[IPv4Address]
+    wishes: Iterable[Wish], pool: Sequence[IPv4Address], taken: Mapping[IPv4Address, str] | None = None
 ) -> tuple[dict[str, IPv4Address], dict[str, RefusedError]]:
     """Give each Service an address: what it holds stays its own, then named addresses, then the lowest free one.
 
     Args:
         wishes: what the Services ask for.
         pool: the region's addresses.
+        taken: addresses that other Services have as their externalIPs, with the path of such a Service.
 
     Returns:
         uid to address, and for those that get none, uid to the reason.
     """
     ordered = sorted(wishes, key=lambda wish: (wish.created, wish.uid))
+    taken = taken or {}
     owner: dict[IPv4Address, Wish] = {}
     refused: dict[str, RefusedError] = {}
     for wish in ordered:
-        kept = next((each for each in pool if str(each) in wish.held and each not in owner), None)
+        kept = next((each for each in pool if str(each) in wish.held and each not in owner and each not in taken), None)
         if kept is not None and wish.requested in (None, kept):
             owner[kept] = wish
     keepers = {wish.uid for wish in owner.values()}
@@ -121,13 +127,13 @@ def allocate(
     # Those that name an address come before those that take any.
     for wish in sorted(rest, key=lambda wish: wish.requested is None):
         try:
-            owner[_choose(wish, pool, owner)] = wish
+            owner[_choose(wish, pool, {**taken, **{address: each.path for address, each in owner.items()}})] = wish
         except RefusedError as error:
             refused[wish.uid] = error
     return {wish.uid: address for address, wish in owner.items()}, refused
 
 
-def _choose(wish: Wish, pool: Sequence[IPv4Address], owner: Mapping[IPv4Address, Wish]) -> IPv4Address:
+def _choose(wish: Wish, pool: Sequence[IPv4Address], owner: Mapping[IPv4Address, str]) -> IPv4Address:
     """The address that a Service without one gets.
 
     Raises:
@@ -145,7 +151,7 @@ def _choose(wish: Wish, pool: Sequence[IPv4Address], owner: Mapping[IPv4Address,
     if wish.requested not in pool:
         raise RefusedError(f"loadBalancerIP {wish.requested} is not one of this region's addresses {span}")
     if wish.requested in owner:
-        raise RefusedError(f"loadBalancerIP {wish.requested} is taken by Service {owner[wish.requested].path}")
+        raise RefusedError(f"loadBalancerIP {wish.requested} is taken by Service {owner[wish.requested]}")
     return wish.requested
 
 
@@ -156,13 +162,3 @@ def _requested(text: str | None) -> IPv4Address | None:
         return IPv4Address(text)
     except ValueError as error:
         raise RefusedError(f"loadBalancerIP {text!r} is not an IPv4 address") from error
-
-
-def _sources(service: Any) -> tuple[IPv4Network, ...]:
-    annotation = (service.metadata.annotations or {}).get(_RANGES_ANNOTATION, "")
-    texts = service.spec.load_balancer_source_ranges or [each for each in annotation.split(",") if each.strip()]
-    try:
-        ranges = {IPv4Network(text.strip(), strict=False) for text in texts}
-    except ValueError as error:
-        raise RefusedError(f"loadBalancerSourceRanges: {error}; give IPv4 ranges such as 198.51.100.12/32") from error
-    return tuple(sorted(ranges)) or (EVERYWHERE,)

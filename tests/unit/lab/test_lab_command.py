@@ -76,6 +76,7 @@ def test_status_says_why_and_ends_with_1_if_a_component_is_not_healthy(monkeypat
         api="https://198.51.100.11:6443",
         network="network1",
         pods="10.244.0.0/16",
+        cloud="plain",
         components=[bad],
     )
     found = LabStatus(name="mine", healthy=False, components=[], regions=[region])
@@ -84,7 +85,7 @@ def test_status_says_why_and_ends_with_1_if_a_component_is_not_healthy(monkeypat
     assert table.exit_code == 1
     assert "cn-north-4-node1/etcd" in table.stdout
     assert "fatal: [disk] full" in table.stdout
-    assert ["network1", "cn-north-4", "cluster1", "https://198.51.100.11:6443", "10.244.0.0/16"] in [
+    assert ["network1", "cn-north-4", "cluster1", "https://198.51.100.11:6443", "10.244.0.0/16", "plain"] in [
         line.split() for line in table.stdout.splitlines()
     ]
     machine_readable = RUN.invoke(app, ["status", "mine", "-o", "json"])
@@ -112,7 +113,7 @@ def test_following_a_log_goes_on_after_it_was_rotated(tmp_path: Path) -> None:
     assert next(lines) == "new\n"
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "logs", "kubeconfig", "list"])
+@pytest.mark.parametrize("command", ["up", "cloud", "down", "status", "logs", "kubeconfig", "list"])
 def test_each_command_explains_every_option(command: str) -> None:
     from typer.main import get_command  # noqa: PLC0415
 
@@ -135,3 +136,30 @@ def test_a_lab_does_not_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     saved("mine")
     result = RUN.invoke(app, ["up", "mine", "--regions", "1"])
     assert "lab mine has 2 regions and cannot shrink to 1; take it down first" in str(result.exception)
+
+
+def test_a_cloud_is_played_by_the_named_regions_with_the_given_groups_of_addresses() -> None:
+    folders = saved("mine")
+    group = ["--address-group", "peers=198.51.100.12/32,198.51.100.13/32"]
+    assert RUN.invoke(app, ["cloud", "huawei-cce", "mine", "-r", "cluster2", *group]).exit_code == 0
+    played = json.loads((folders.machine("cn-east-3-router") / "cloud.json").read_text())
+    assert played["name"] == "huawei-cce"
+    assert played["addressGroups"] == {"peers": ["198.51.100.12/32", "198.51.100.13/32"]}
+    assert not (folders.machine("cn-north-4-router") / "cloud.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["azure", "mine"], "'azure' is not known"),
+        (["plain", "mine", "-r", "cluster9"], "lab mine has no region 'cluster9'"),
+        (["huawei-cce", "mine", "--address-group", "peers"], "not of the form ID=CIDR"),
+        (["huawei-cce", "mine", "--address-group", "peers=here"], "addressGroups.peers"),
+    ],
+)
+def test_a_cloud_that_cannot_be_played_is_refused_and_nothing_changes(arguments: list[str], said: str) -> None:
+    folders = saved("mine")
+    result = RUN.invoke(app, ["cloud", *arguments])
+    assert isinstance(result.exception, LabError)
+    assert said in str(result.exception)
+    assert not (folders.machine("cn-north-4-router") / "cloud.json").exists()

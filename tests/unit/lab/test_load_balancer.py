@@ -14,15 +14,17 @@ from kubernetes.client import (
     V1ServiceStatus,
 )
 
+from lab.load_balancer.cloud import PLAIN
+from lab.load_balancer.refusal import RefusedError
 from lab.load_balancer.rules import Balancer, render
-from lab.load_balancer.services import RefusedError, Wish, allocate, is_ours, read_wish
+from lab.load_balancer.services import Wish, allocate, is_ours, read_wish
 
 POOL = [IPv4Address("198.51.100.64") + offset for offset in range(3)]
 BEGAN = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def wish(name: str, age: int = 0, *, requested: str | None = None, held: str | None = None) -> Wish:
-    return read_wish(service(name, age, requested=requested, held=held))
+    return read_wish(service(name, age, requested=requested, held=held), PLAIN)
 
 
 def service(
@@ -113,33 +115,37 @@ def test_an_empty_pool_is_refused_to_the_youngest() -> None:
 )
 def test_what_cannot_be_had_is_refused_with_the_reason(asked: V1Service, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
-        read_wish(asked)
+        read_wish(asked, PLAIN)
 
 
 def test_another_types_and_another_providers_services_are_not_ours() -> None:
     asked = service("x")
-    assert is_ours(asked)
+    assert is_ours(asked, PLAIN)
     asked.spec.load_balancer_class = "example.com/other"
-    assert not is_ours(asked)
+    assert not is_ours(asked, PLAIN)
     asked.spec.load_balancer_class, asked.spec.type = None, "ClusterIP"
-    assert not is_ours(asked)
+    assert not is_ours(asked, PLAIN)
 
 
 def test_source_ranges_are_read_from_the_spec_and_else_from_the_annotation() -> None:
     annotations = {"service.beta.kubernetes.io/load-balancer-source-ranges": "192.0.2.0/24, 203.0.113.9/32"}
-    assert read_wish(service("x", annotations=annotations)).sources == (
+    assert read_wish(service("x", annotations=annotations), PLAIN).sources == (
         IPv4Network("192.0.2.0/24"),
         IPv4Network("203.0.113.9/32"),
     )
     both = service("x", annotations=annotations, sources=["198.51.100.12/32"])
-    assert read_wish(both).sources == (IPv4Network("198.51.100.12/32"),)
+    assert read_wish(both, PLAIN).sources == (IPv4Network("198.51.100.12/32"),)
 
 
 NODES = tuple(IPv4Address(f"10.0.0.{host}") for host in (11, 12, 13))
 
 
+def balancer(asked: Wish, nodes: tuple[IPv4Address, ...]) -> Balancer:
+    return Balancer(asked.path, POOL[0], asked.ports, asked.sources, nodes)
+
+
 def test_new_connections_are_spread_evenly_over_the_nodes() -> None:
-    rules = render([Balancer(wish("web"), POOL[0], NODES)])
+    rules = render([balancer(wish("web"), NODES)])
     shares = [line.split("--probability ")[1].split()[0] for line in rules.splitlines() if "--probability" in line]
     # A third; half of the rest; all of what is left, without a condition.
     assert [float(share) for share in shares] == pytest.approx([1 / 3, 1 / 2])
@@ -147,8 +153,8 @@ def test_new_connections_are_spread_evenly_over_the_nodes() -> None:
 
 
 def test_only_admitted_sources_are_forwarded_for_new_and_for_open_connections() -> None:
-    asked = read_wish(service("web", sources=["198.51.100.12/32"]))
-    lines = render([Balancer(asked, POOL[0], NODES[:1])]).splitlines()
+    asked = read_wish(service("web", sources=["198.51.100.12/32"]), PLAIN)
+    lines = render([balancer(asked, NODES[:1])]).splitlines()
     (nat,) = [line for line in lines if "DNAT" in line]
     (accept,) = [line for line in lines if "ACCEPT" in line]
     assert "-s 198.51.100.12/32" in nat

@@ -89,3 +89,19 @@ def test_too_little_disk_is_named_with_the_folder(able: pytest.MonkeyPatch, tmp_
 def test_folders_that_machines_cannot_see_are_refused(able: pytest.MonkeyPatch) -> None:
     able.setenv("SPANMESH_STATE", "/run/spanmesh-state")
     assert "SPANMESH_STATE must not lie in /run" in refusal()
+
+
+def test_too_few_watches_on_files_are_said_with_the_cure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128\n")
+    monkeypatch.setattr(preflight, "_WATCH_LIMIT", limit)
+    monkeypatch.setattr(preflight, "_free_watches", lambda wanted: min(wanted, 30))
+    preflight.check_watches(1)
+    with pytest.raises(LabError, match=r"only 30 of this user's 128 are free.*fs\.inotify\.max_user_instances=256"):
+        preflight.check_watches(2)
+
+
+def test_free_watches_are_counted_by_opening_them_and_given_back() -> None:
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    assert 0 <= preflight._free_watches(3) <= 3
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
