@@ -14,6 +14,7 @@ from cli.env import env
 from cli.gateways import gateways
 from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
+from cli.reference import reference
 from cli.repair import repair
 from cli.tokens import tokens
 from cli.topology import topology
@@ -40,6 +41,7 @@ app.command()(changed_stacks)
 app.command()(adopt)
 app.command()(repair)
 app.command()(tokens)
+app.command(hidden=True)(reference)
 app.add_typer(lab.app, name="lab")
 app.add_typer(tools.app, name="tools")
 

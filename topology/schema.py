@@ -5,7 +5,7 @@ Draft 7, which is what the YAML language server of most editors knows.
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from topology.clouds import cloud_names
 from topology.declared import DNS_LABEL, Declared
@@ -65,7 +65,7 @@ def stack_schema() -> Schema:
                 "title": "config",
                 "description": "Configuration of the stack.",
                 "type": "object",
-                "properties": {name: {"title": name, **schema} for name, schema in own.items()},
+                "properties": {name: {**schema, "title": name} for name, schema in own.items()},
                 "propertyNames": {"anyOf": [{"not": {"pattern": "^spanmesh:"}}, {"enum": list(own)}]},
                 "oneOf": [{"required": ["spanmesh:mesh"]}, {"required": ["spanmesh:meshFile"]}],
             }
@@ -87,12 +87,12 @@ def _of(model: type[Declared]) -> tuple[Schema, dict[str, Schema]]:
     """The schema of a model, and of the models below it by name."""
     whole = model.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
     definitions: dict[str, Schema] = whole.pop("$defs", {})
-    for name, schema in [(model.__name__, whole), *definitions.items()]:
+    for name, below in _models(model).items():
+        schema = whole if below is model else definitions[name]
+        schema["description"] = (below.__doc__ or "").replace("``", "`")
         for key, found in schema["properties"].items():
-            found["title"] = key
-            if key in SILENT.get(name, {}):
-                found["default"] = SILENT[name][key]
-            elif found.get("default", ...) is None:
+            found.update({"title": key, **_default(below, key)})
+            if found.get("default", ...) is None:
                 del found["default"]
     for found in _kubernetes_values(definitions):
         # Kubernetes takes these as text, and YAML reads some of them as numbers.
@@ -103,6 +103,34 @@ def _of(model: type[Declared]) -> tuple[Schema, dict[str, Schema]]:
         if name in definitions:
             definitions[name] |= _one_way(required=name == "Source")
     return whole, definitions
+
+
+def _models(model: type[Declared]) -> dict[str, type[Declared]]:
+    """A model and every model below it, by name."""
+    found: dict[str, type[Declared]] = {}
+    waiting: list[Any] = [model]
+    while waiting:
+        annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, Declared):
+            if annotation.__name__ not in found:
+                found[annotation.__name__] = annotation
+                waiting += [field.annotation for field in annotation.model_fields.values()]
+        else:
+            waiting += get_args(annotation)
+    return found
+
+
+def _default(model: type[Declared], key: str) -> Schema:
+    """The default of a key that its own schema does not say."""
+    if key in SILENT.get(model.__name__, {}):
+        return {"default": SILENT[model.__name__][key]}
+    field = next(field for name, field in model.model_fields.items() if key in (field.alias, name))
+    if field.default_factory is None:
+        return {}
+    made = field.get_default(call_default_factory=True, validated_data={})
+    made = made.model_dump(by_alias=True, exclude_unset=True) if isinstance(made, Declared) else made
+    # Of a section whose keys have defaults of their own, nothing is to be said here.
+    return {"default": made} if made or isinstance(made, list) else {}
 
 
 def _kubernetes_values(definitions: dict[str, Schema]) -> Iterator[Schema]:
