@@ -68,10 +68,14 @@ def istioctl_1_22(environment: dict[str, str], tools: dict[str, Tool]) -> Istioc
 
 @pytest.fixture(scope="module")
 def mesh(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
-    """The lab's mesh with an ingress gateway in cluster1, up with the sample; destroyed after the module."""
+    """The lab's mesh with the sample, an ingress gateway in cluster1, two east-west gateway pods in cluster2.
+
+    Destroyed after the module.
+    """
     stack = LabStack.make(tmp_path_factory.mktemp("mesh"), environment)
     small = {"requests": {"cpu": "10m", "memory": "64Mi"}}
     stack.mesh["clusters"][0]["ingress"] = {"replicas": 1, "resources": small}
+    stack.mesh["clusters"][1]["eastWest"] = {"replicas": 2}
     stack.write()
     try:
         stack.up()
