@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,8 +166,16 @@ def test_an_input_that_the_tests_do_not_know_is_refused() -> None:
         pulumi_commands({"command": "up", "stack-name": "prod", "target-dependents": True})
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "stacks").glob("Pulumi.*.yaml")), ids=lambda path: path.name)
-def test_every_stack_file_names_its_schema(path: Any) -> None:
-    first = path.read_text().splitlines()[0]
-    assert first == "# yaml-language-server: $schema=../docs/stack.schema.json"
-    assert yaml.safe_load(path.read_text())["config"]["pulumi:disable-default-providers"] == ["kubernetes"]
+STACK_FILES = sorted((ROOT / "stacks").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.name)
+def test_every_file_of_a_stack_names_its_schema(path: Path) -> None:
+    kind = "stack" if path.name.startswith("Pulumi.") else "mesh"
+    assert path.read_text().splitlines()[0] == f"# yaml-language-server: $schema=../docs/{kind}.schema.json"
+
+
+@pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.name)
+def test_no_stack_lets_the_shells_cluster_in(path: Path) -> None:
+    config = yaml.safe_load(path.read_text()).get("config")
+    assert config is None or config["pulumi:disable-default-providers"] == ["kubernetes"]
