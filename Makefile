@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 NEWEST := .venv-newest/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lab-test venv lock clean
+.PHONY: help demo test check unit lab-test reference venv lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lab-test: venv ## tests against real clusters in an own lab (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.
 	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install; fi
 	$(PY) -m pytest tests/lab
+
+reference: venv ## write docs/configuration.md and the JSON Schemas anew from the models
+	./spanmesh reference
 
 lock: venv ## write requirements/*.lock anew from requirements.txt and requirements/*.in
 	$(PY) -m pip install -q --target .venv/uv uv

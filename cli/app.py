@@ -49,7 +49,7 @@ app.add_typer(tools.app, name="tools")
 def main() -> None:
     """Run the command; an expected error ends it with its message and exit code 1."""
     try:
-        app()
+        app(prog_name="spanmesh")
     except EXPECTED as error:
         fail(str(error))
     except KeyboardInterrupt:
