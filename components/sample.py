@@ -35,7 +35,11 @@ class SampleArgs:
 
 
 class Sample(pulumi.ComponentResource):
-    """Service ``helloworld:5000``, one version of it, and the client ``sleep``, as in Istio's multicluster samples."""
+    """Service ``helloworld:5000``, one version of it, and the client ``sleep``, as in Istio's multicluster samples.
+
+    Proxies use a connection to it for one request: an east-west gateway chooses a pod for each connection, so pooled
+    ones would show one pod behind it, however many there are (istio#31549).
+    """
 
     def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Sample", name, None, opts)
@@ -57,6 +61,17 @@ class Sample(pulumi.ComponentResource):
                 selector={"app": SERVICE},
                 ports=[k8s.core.v1.ServicePortArgs(name="http", port=HELLO_PORT)],
             ),
+            opts=self._child,
+        )
+        k8s.apiextensions.CustomResource(
+            f"{name}-connections",
+            api_version="networking.istio.io/v1",
+            kind="DestinationRule",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=f"{SERVICE}-connections", namespace=args.namespace),
+            spec={
+                "host": f"{SERVICE}.{args.namespace}.svc.cluster.local",
+                "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
+            },
             opts=self._child,
         )
         self._deployment(

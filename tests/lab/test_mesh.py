@@ -3,7 +3,6 @@
 import base64
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,26 +173,6 @@ def test_every_proxy_has_the_configuration_of_its_istiod(mesh: LabStack, istioct
         assert set().union(*proxies.values()) == {"SYNCED"}
 
 
-@pytest.fixture
-def a_connection_for_each_request(mesh: LabStack) -> Iterator[None]:
-    """Proxies of cluster1 use each connection to helloworld once: requests show what new connections meet."""
-    rule = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": {"name": "new-connections"},
-        "spec": {
-            "host": "helloworld.sample.svc.cluster.local",
-            "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
-        },
-    }
-    where = ("networking.istio.io", "v1", "sample", "destinationrules")
-    with api_client(mesh.accesses["cluster1"]) as api:
-        custom = client.CustomObjectsApi(api)
-        custom.create_namespaced_custom_object(*where, rule)
-        yield
-        custom.delete_namespaced_custom_object(*where, "new-connections")
-
-
 def gateway_pods(core: client.CoreV1Api) -> list[str]:
     """The east-west gateway's pods that are ready and stay."""
     found = core.list_namespaced_pod("istio-system", label_selector="istio=eastwestgateway").items
@@ -205,7 +184,6 @@ def gateway_pods(core: client.CoreV1Api) -> list[str]:
     ]
 
 
-@pytest.mark.usefixtures("a_connection_for_each_request")
 def test_with_two_gateway_pods_the_end_of_one_costs_no_new_connection(mesh: LabStack) -> None:
     with api_client(mesh.accesses["cluster2"]) as api:
         core = client.CoreV1Api(api)

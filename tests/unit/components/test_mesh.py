@@ -194,3 +194,11 @@ def test_the_sample_serves_another_version_in_each_cluster(recorded: tuple[Recor
         if r.inputs["metadata"]["name"].startswith("helloworld")
     }
     assert served == {name: f"helloworld-v{n}" for n, name in enumerate(CLUSTERS, start=1)}
+
+
+def test_the_sample_takes_a_new_connection_for_each_request(recorded: tuple[Recorder, Any]) -> None:
+    rules = [r.inputs for r in recorded[0].of("DestinationRule")]
+    assert len(rules) == len(CLUSTERS)
+    for rule in rules:
+        assert rule["spec"]["host"] == "helloworld.sample.svc.cluster.local"
+        assert rule["spec"]["trafficPolicy"]["connectionPool"]["http"] == {"maxRequestsPerConnection": 1}
