@@ -6,12 +6,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from cli.project import ROOT
 from cli.reference import PAGE, reference_files
 from topology import load_mesh
+from topology.checks import doubts
 from topology.model import Mesh, Sample
 from topology.reference import BEGIN, END, NoMarksError, tables, with_tables
 
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+EXAMPLE = re.compile(r"```yaml\n(.*?)```", flags=re.DOTALL)
+EXAMPLES = EXAMPLE.findall(PAGE.read_text())
 
 
 @pytest.mark.parametrize("name", ["configuration.md", "stack.schema.json", "mesh.schema.json"])
@@ -42,6 +45,12 @@ def test_defaults_that_hold_for_istio_where_nothing_is_said_are_shown() -> None:
 def test_example_is_a_good_mesh(text: str) -> None:
     document = yaml.safe_load(text)
     load_mesh(document["config"]["spanmesh:mesh"] if "config" in document else document)
+
+
+def test_the_readmes_example_is_a_good_mesh_and_leaves_no_doubt() -> None:
+    (text,) = [text for text in EXAMPLE.findall((ROOT / "README.md").read_text()) if "spanmesh:mesh" in text]
+    mesh = load_mesh(yaml.safe_load(text)["config"]["spanmesh:mesh"])
+    assert doubts(mesh) == []
 
 
 def test_what_stands_around_the_tables_is_kept() -> None:
