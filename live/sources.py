@@ -88,6 +88,10 @@ class Sources:
                     cause = f"stack {stack} has no output {output}"
                     raise fault(f"{key}.output", cause, f"Outputs there: {names}. `pulumi up` of that stack makes them")
                 value = value[step]
+        if value == {}:
+            # What the engine gives for a secret that it cannot decrypt.
+            cause = f"output {output} of stack {stack} is empty, or a secret that cannot be decrypted here"
+            raise fault(f"{key}.output", cause, f"Give Pulumi the passphrase or key of {stack} too")
         # Some providers give a kubeconfig out as an object.
         text = yaml.safe_dump(value) if isinstance(value, Mapping) else value
         if not isinstance(text, str):

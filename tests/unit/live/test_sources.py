@@ -11,7 +11,12 @@ from topology import MeshConfigError
 from topology.source import Source
 
 KEY = "spanmesh:mesh.trust.rootCertificate"
-OUTPUTS = {"pem": "TOP", "nested": {"pem": "NESTED", "number": 3}, "dotted.name": "DOTTED", "object": {"a": 1}}
+OUTPUTS = {
+    "pem": "TOP",
+    "nested": {"pem": "NESTED", "number": 3, "closed": {}},
+    "dotted.name": "DOTTED",
+    "object": {"a": 1},
+}
 
 
 def outputs(stack: str) -> Mapping[str, Any]:
@@ -63,8 +68,9 @@ def test_another_stack_is_asked_once(tmp_path: Path) -> None:
             "Outputs there: dotted.name, nested, object, pem",
         ),
         ({"stack": "acme/pki/prod", "output": "nested.number"}, "output", "is no text"),
+        ({"stack": "acme/pki/prod", "output": "nested.closed"}, "output", "a secret that cannot be decrypted here"),
     ],
-    ids=["no file", "no text", "no variable", "empty secret", "no stack", "no output", "a number"],
+    ids=["no file", "no text", "no variable", "empty secret", "no stack", "no output", "a number", "not decrypted"],
 )
 def test_a_missing_text_is_refused_by_its_key(
     tmp_path: Path, where: dict[str, str], key: str, says: str, monkeypatch: pytest.MonkeyPatch
