@@ -3,11 +3,13 @@
 SPANMESH_KEEP_LAB=1 leaves the lab up for the next run; SPANMESH_TEST_LAB names it, so that two runs do not meet.
 """
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
 from lab import Lab
@@ -67,15 +69,24 @@ def istioctl_1_22(environment: dict[str, str], tools: dict[str, Tool]) -> Istioc
 
 
 @pytest.fixture(scope="module")
-def mesh(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
-    """The lab's mesh with the sample, an ingress gateway in cluster1, two east-west gateway pods in cluster2.
+def mesh(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
+    """The lab's mesh with the sample; destroyed after the module.
 
-    Destroyed after the module.
+    cluster1 has an ingress gateway; cluster2 two east-west gateway pods, and its API server is met under another
+    name and by a CA that is given.
     """
     stack = LabStack.make(tmp_path_factory.mktemp("mesh"), environment)
-    small = {"requests": {"cpu": "10m", "memory": "64Mi"}}
-    stack.mesh["clusters"][0]["ingress"] = {"replicas": 1, "resources": small}
-    stack.mesh["clusters"][1]["eastWest"] = {"replicas": 2}
+    first, second = stack.mesh["clusters"]
+    first["ingress"] = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
+    second["eastWest"] = {"replicas": 2}
+    second["apiServer"] = {
+        "url": second["apiServer"],
+        "tlsServerName": "kubernetes.default.svc",
+        "caCertificate": {"env": "SPANMESH_TEST_CA"},
+    }
+    kubeconfig = yaml.safe_load(lab.kubeconfig("cluster2").read_text())
+    authority = kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
+    stack.environment["SPANMESH_TEST_CA"] = base64.b64decode(authority).decode()
     stack.write()
     try:
         stack.up()

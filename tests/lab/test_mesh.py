@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes import client
 
 from cli.demo import silent_cells
@@ -164,6 +165,17 @@ def test_every_istiod_has_synced_with_every_remote_cluster(mesh: LabStack, istio
         states = istioctl.remote_clusters(cluster)
         assert states[peer] == "synced"
         assert states[cluster] == "synced"
+
+
+def test_an_api_server_is_met_under_the_name_and_by_the_ca_that_are_given(mesh: LabStack, istioctl: Istioctl) -> None:
+    with api_client(mesh.accesses["cluster1"]) as api:
+        secret = client.CoreV1Api(api).read_namespaced_secret("istio-remote-clusters", "istio-system")
+    (kubeconfig,) = [yaml.safe_load(base64.b64decode(text)) for text in secret.data.values()]
+    server = kubeconfig["clusters"][0]["cluster"]
+    assert server["tls-server-name"] == "kubernetes.default.svc"
+    given = base64.b64decode(server["certificate-authority-data"]).decode()
+    assert given.strip() == mesh.environment["SPANMESH_TEST_CA"].strip()
+    assert istioctl.remote_clusters("cluster1")["cluster2"] == "synced"
 
 
 def test_every_proxy_has_the_configuration_of_its_istiod(mesh: LabStack, istioctl: Istioctl) -> None:

@@ -218,7 +218,7 @@ def test_the_knob_reissues_key_and_certificate_of_its_cluster_alone_in_place(
 def test_no_request_fails_while_an_intermediate_is_rotated(rotated: Changed) -> None:
     for load in rotated.loads.values():
         assert load.failures == []
-        assert load.sent > 100
+        assert load.sent > 20
         assert set(load.answers) == set(CLUSTERS)
 
 
@@ -246,7 +246,7 @@ def test_a_running_mesh_moves_to_a_provided_root_and_no_request_fails(
         assert after.uid == before.uid
         assert openssl_verifies(tmp_path / name, [after.files["ca-cert.pem"]], acme.pem)
         assert provided.loads[name].failures == []
-        assert provided.loads[name].sent > 100
+        assert provided.loads[name].sent > 20
     assert provided.cacerts["cluster1"].files["ca-key.pem"] == (stack.project / "cluster1.key").read_text()
     assert provided.cacerts["cluster2"].files["ca-key.pem"] == rotated.cacerts["cluster2"].files["ca-key.pem"]
     outputs = stack.pulumi.outputs()
