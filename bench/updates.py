@@ -1,7 +1,7 @@
 """Seconds and memory of `pulumi up`, an unchanged preview and `pulumi destroy` on the lab: python -m bench.updates.
 
 Needs a lab of three regions with nothing on it, and the shell of `spanmesh env` for it:
-`spanmesh lab up bench --regions 3 --flat cluster2,cluster3 && eval "$(spanmesh env bench)"`.
+`spanmesh lab up bench --regions 3 --flat cluster2,cluster3 && eval "$(spanmesh env --lab bench)"`.
 """
 
 import json
