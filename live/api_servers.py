@@ -4,6 +4,7 @@ from cryptography import x509
 
 from live.sources import Sources, fault
 from topology import Mesh, MeshConfigError, Problem
+from topology.checks.keys import cluster_keys
 
 
 def ca_certificates(mesh: Mesh, sources: Sources) -> dict[str, str]:
@@ -21,10 +22,10 @@ def ca_certificates(mesh: Mesh, sources: Sources) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     problems: list[Problem] = []
-    for index, cluster in enumerate(mesh.clusters):
+    for cluster_key, cluster in cluster_keys(mesh):
         if cluster.api_server.ca_certificate is None:
             continue
-        key = f"spanmesh:mesh.clusters[{index}].apiServer.caCertificate"
+        key = f"{cluster_key}.apiServer.caCertificate"
         try:
             found[cluster.name] = _certificates(sources.read(cluster.api_server.ca_certificate, key), key)
         except MeshConfigError as error:

@@ -8,6 +8,7 @@ from live.kubeconfig import ClusterAccess
 from live.sources import Sources
 from topology import Cluster, Mesh, MeshConfigError, Problem
 from topology.certificates import ROOT_KEY, GivenIntermediate, GivenTrust, check_provided
+from topology.checks.keys import cluster_keys
 from topology.source import Source
 
 
@@ -40,8 +41,8 @@ def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust | None:
     given = GivenTrust(
         read(mesh.trust.root_certificate, ROOT_KEY),
         {
-            cluster.name: intermediate(cluster, f"spanmesh:mesh.clusters[{index}].trust", cluster.trust.certificate)
-            for index, cluster in enumerate(mesh.clusters)
+            cluster.name: intermediate(cluster, f"{key}.trust", cluster.trust.certificate)
+            for key, cluster in cluster_keys(mesh)
             if cluster.trust.certificate
         },
     )
@@ -60,12 +61,12 @@ def losing_trust(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> list[Prob
     """
     return [
         Problem(
-            f"spanmesh:mesh.clusters[{index}].trust.certificate",
+            f"{key}.trust.certificate",
             f"missing, and cluster {cluster.name} runs with a CA: waiting for one would take Istio away from it",
             "Give the certificate. For a request while the cluster runs, set `request: true` under the generated root "
             "first, or bring `certificate` and `key`",
         )
-        for index, cluster in enumerate(mesh.clusters)
+        for key, cluster in cluster_keys(mesh)
         if mesh.trust.root == "provided" and cluster.trust.certificate is None and cluster.name in accesses
         if has_cacerts(accesses[cluster.name])
     ]

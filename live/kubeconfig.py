@@ -10,6 +10,7 @@ import yaml
 
 from live.sources import Sources, fault
 from topology import Cluster, Mesh, MeshConfigError, Problem
+from topology.checks.keys import cluster_keys
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,11 @@ def read_accesses(mesh: Mesh, members: Sequence[Cluster], sources: Sources) -> d
     """
     accesses: dict[str, ClusterAccess] = {}
     problems: list[Problem] = []
-    for index, cluster in enumerate(mesh.clusters):
+    for key, cluster in cluster_keys(mesh):
         if cluster not in members:
             continue
         try:
-            accesses[cluster.name] = read_access(cluster, f"spanmesh:mesh.clusters[{index}]", sources)
+            accesses[cluster.name] = read_access(cluster, key, sources)
         except MeshConfigError as error:
             problems += error.problems
     if problems:

@@ -16,6 +16,7 @@ from live.ownership import foreign_objects
 from live.reachability import UnreachableError, cluster_uid
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
+from topology.checks.keys import cluster_keys
 from topology.defaults import istio_of
 
 SHOWN = 5
@@ -62,7 +63,7 @@ def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightRep
     their own (https://istio.io/latest/docs/ops/deployment/deployment-models/#single-network).
     """
     report = PreflightReport()
-    keys = {c.name: f"spanmesh:mesh.clusters[{i}]" for i, c in enumerate(mesh.clusters)}
+    keys = {cluster.name: key for key, cluster in cluster_keys(mesh)}
     with ThreadPoolExecutor(max_workers=len(accesses)) as pool:
         futures = {
             name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name)).version or "")
