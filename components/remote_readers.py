@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.reader_rights import IN_ISTIO_SYSTEM, IN_THE_CLUSTER, rules
+from topology.defaults import READER_PREFIX
 
 ROLE = "istio-remote-reader"
 
@@ -29,7 +30,7 @@ class Reader:
     @property
     def account(self) -> str:
         """Name of its ServiceAccount."""
-        return f"istio-reader-{self.name}"
+        return f"{READER_PREFIX}{self.name}"
 
     @property
     def token_secret(self) -> str:

@@ -9,6 +9,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
+from topology.defaults import REMOTE_SECRET
+
 InUse = Callable[[str, Mapping[str, str]], Awaitable[None]]
 
 
@@ -101,7 +103,7 @@ class RemoteSecret(pulumi.ComponentResource):
         secret = k8s.core.v1.Secret(
             f"{name}-secret",
             metadata=k8s.meta.v1.ObjectMetaArgs(
-                name="istio-remote-clusters",
+                name=REMOTE_SECRET,
                 namespace=args.namespace,
                 labels={"istio/multiCluster": "true"},
             ),

@@ -11,10 +11,9 @@ from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.pod_exec import pod_exec
 from live.reachability import UnreachableError, cluster_uid
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 SYNCED = "synced"
-REMOTE_SECRET = "istio-remote-clusters"  # noqa: S105
 # What `istioctl remote-clusters` asks for.
 COMMAND = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
 EXEC_SECONDS = 10

@@ -11,13 +11,12 @@ from kubernetes import client
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.reachability import cluster_uid
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, READER_PREFIX
 
 ACCOUNT = "kubernetes.io/service-account.name"
 # Written by the API server at the first use of each day (KEP-2799).
 LAST_USED = "kubernetes.io/legacy-token-last-used"
 TOKENS = "type=kubernetes.io/service-account-token"
-PREFIX = "istio-reader-"
 # Istio's own chart makes this one; no reader of the mesh is called so.
 ISTIOS_OWN = "istio-reader-service-account"
 
@@ -54,14 +53,14 @@ def reader_tokens(access: ClusterAccess) -> list[ReaderToken]:
         )
     found = [
         ReaderToken(
-            account.removeprefix(PREFIX),
+            account.removeprefix(READER_PREFIX),
             secret.metadata.name,
             secret.metadata.creation_timestamp,
             _day((secret.metadata.labels or {}).get(LAST_USED)),
             _expiry((secret.data or {}).get("token", "")),
         )
         for secret in secrets.items
-        if (account := (secret.metadata.annotations or {}).get(ACCOUNT, "")).startswith(PREFIX)
+        if (account := (secret.metadata.annotations or {}).get(ACCOUNT, "")).startswith(READER_PREFIX)
         and account != ISTIOS_OWN
     ]
     return sorted(found, key=lambda token: (token.reader, token.created))

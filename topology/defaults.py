@@ -8,6 +8,8 @@ from topology.model import Cluster, Istio, Mesh
 
 NAMESPACE = "istio-system"
 BASE_RELEASE, ISTIOD_RELEASE = "istio-base", "istiod"
+REMOTE_SECRET = "istio-remote-clusters"  # noqa: S105 - its name
+READER_PREFIX = "istio-reader-"
 VERSION = "1.30.5"
 HUB = "docker.io/istio"
 CHARTS = "https://istio-release.storage.googleapis.com/charts"
