@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cli.pulumi import PulumiError, PulumiStack
+from cli.stack_files import stack_config
 from live.declaration import MESH, MESH_FILE, declared_mesh, has_secrets, refuse_plain_secrets
 from live.kubeconfig import ClusterAccess, read_accesses
 from live.sources import Sources, StackOutputsError
@@ -44,11 +43,7 @@ def load_stack(name: str | None, project: Path = ROOT) -> Stack:
         PulumiError: Pulumi cannot decrypt the secrets in it.
     """
     name = name or selected_stack(project)
-    path = project / "stacks" / f"Pulumi.{name}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(p.name.split(".")[1] for p in path.parent.glob("Pulumi.*.yaml")))
-        raise MeshConfigError([Problem("--stack", f"there is no {path}", f"Stacks here: {known or 'none'}")])
-    config = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    config = stack_config(project, name)
     refuse_plain_secrets(config.get(MESH), f"{MESH}.")
     if has_secrets(config.get(MESH)):
         config = {**config, MESH: _decrypted(PulumiStack(project, name, {}))}
