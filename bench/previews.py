@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from bench.memory import Memory, PeakMemory
+from bench.table import print_table
 from cli.clusterless import ClusterlessPreview, preview_without_clusters
-from cli.console import err, fail, out
+from cli.console import err, fail
 from cli.project import ROOT
 from cli.pulumi import PulumiError
 
@@ -124,13 +124,7 @@ def _print(figures: list[Figure], output: str) -> None:
         return
     names = ("stack", "clusters", "resources", "remote Secrets", "seconds", "RSS GiB", "PSS GiB", "processes")
     rows = [_row(found) for found in figures]
-    if output == "markdown":
-        typer.echo("".join(f"| {' | '.join(row)} |\n" for row in (names, ("--",) * len(names), *rows)))
-    else:
-        table = Table(*names)
-        for row in rows:
-            table.add_row(*row)
-        out.print(table)
+    print_table(names, rows, markdown=output == "markdown")
     err.print(f"{os.cpu_count()} CPUs, {platform.machine()}, load of the last 5 minutes {os.getloadavg()[1]:.1f}")
     parts = {found.what.rsplit(": ", 1)[-1]: found for found in figures}
     if group := parts.get("one group"):

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 import yaml
-from rich.table import Table
 
 from bench.memory import PeakMemory
-from cli.console import err, fail, out
+from bench.table import print_table
+from cli.console import err, fail
 from cli.project import ROOT
 from cli.pulumi import PulumiStack
 
@@ -98,13 +98,7 @@ def main(
         return
     names = ("clusters", "command", "resources", "seconds", "RSS GiB")
     rows = [(str(f.clusters), f.what, str(f.resources), str(f.seconds), f"{f.rss / GIB:.1f}") for f in figures]
-    if output == "markdown":
-        typer.echo("".join(f"| {' | '.join(row)} |\n" for row in (names, ("--",) * len(names), *rows)))
-    else:
-        table = Table(*names)
-        for row in rows:
-            table.add_row(*row)
-        out.print(table)
+    print_table(names, rows, markdown=output == "markdown")
     err.print(f"{os.cpu_count()} CPUs, load of the last 5 minutes {os.getloadavg()[1]:.1f}")
 
 
