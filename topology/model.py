@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from topology.declared import DNS_LABEL, DNS_NAME, Declared
 from topology.gateway import Gateway, Ingress
+from topology.policy import DeclaredService, PolicyItem
 from topology.source import Kubeconfig, Source, UrlOrApiServer
 
 
@@ -156,6 +157,12 @@ class Mesh(Declared):
     links: Links = Field(
         "full",
         description="Who reads whom. `full`: every istiod every other cluster; `hubs`: hub and spoke; or the list.",
+    )
+    policies: list[PolicyItem] = Field(
+        default_factory=list, description="Istio policy mirrored to every cluster, or to those that an item names."
+    )
+    services: list[DeclaredService] = Field(
+        default_factory=list, description="Services that some clusters run, made in the others so that names resolve."
     )
 
     def cluster(self, name: str) -> Cluster:
