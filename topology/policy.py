@@ -129,7 +129,7 @@ class LocalityFailover(Declared):
 class CanaryItem(Narrowed):
     """A canary and where it goes."""
 
-    canary: Canary = Field(description="Shares of a Service's requests by version.")
+    canary: Canary = Field(description="The Service and its versions.")
 
 
 class LocalityFailoverItem(Narrowed):
@@ -144,7 +144,7 @@ class ServicePort(Declared):
     name: str = Field(
         pattern=DNS_LABEL, description="The same name as where it runs: it is what endpoints are found by."
     )
-    port: int = Field(ge=1, le=65535, description="Number.")
+    port: int = Field(ge=1, le=65535, description="Its number.")
     app_protocol: str | None = Field(None, description="appProtocol, where the name does not tell the protocol.")
 
 
