@@ -16,6 +16,8 @@ from live.preflight import check_clusters
 from live.release_failure import explain_failed_release
 from live.remote_sync import in_use
 from live.sources import Sources, engine_stack_outputs
+from policy.files import read_items
+from policy.placement import place
 from topology import MeshConfigError, load_mesh, load_sample, members
 
 config = pulumi.Config()
@@ -30,6 +32,7 @@ try:
     given = None if group else read_given_trust(declared, sources)
     check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
+    policy, findings = place(declared, read_items(declared.policies, Path.cwd()).documents)
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error
 
@@ -39,9 +42,9 @@ stack: Mesh | Group | TrustAndLinks
 if group:
     stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
 elif declared.groups:
-    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given))
+    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given, policy))
 else:
-    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given))
-samples(sample, declared, stack.clusters, providers)
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, policy))
+samples(sample, declared, stack.clusters, providers, policy)
 for name, value in stack.summary(declared).items():
     pulumi.export(name, value)

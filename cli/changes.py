@@ -11,7 +11,17 @@ from live.declaration import MESH, MESH_FILE, declared_mesh
 from topology.division import GROUP
 
 # What every stack is made of.
-PROGRAM = ("__main__.py", "Pulumi.yaml", "components", "live", "topology", "requirements.txt", "requirements")
+PROGRAM = (
+    "__main__.py",
+    "Pulumi.yaml",
+    "components",
+    "judges",
+    "live",
+    "policy",
+    "topology",
+    "requirements.txt",
+    "requirements",
+)
 
 
 class GitError(Exception):

@@ -9,7 +9,9 @@ import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster, ClusterArgs
 from components.links import Access, Links, LinksArgs
+from components.mirrored_policy import MirroredPolicy, MirroredPolicyArgs
 from components.trust import Trust, TrustArgs
+from policy.world import Placed
 from topology import links, model
 from topology.certificates import GivenTrust
 
@@ -24,6 +26,7 @@ class MeshArgs:
         on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
         access: certificates of API servers, and what waits for those that read them.
         given: root and intermediates of a mesh whose root is provided.
+        policy: Istio policy, and the clusters that each object goes to.
     """
 
     mesh: model.Mesh
@@ -31,6 +34,7 @@ class MeshArgs:
     on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
     given: GivenTrust | None = None
+    policy: Sequence[Placed] = ()
 
 
 class Mesh(pulumi.ComponentResource):
@@ -72,6 +76,14 @@ class Mesh(pulumi.ComponentResource):
             ),
             child,
         )
+        # Objects of a cluster that waits for its certificate wait with it.
+        _mirrored_policy(
+            name,
+            args,
+            {c: args.providers[c] for c in self.clusters},
+            {n: [c.control_plane] for n, c in self.clusters.items()},
+            child,
+        )
         self.register_outputs(self.summary(args.mesh))
 
     def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
@@ -100,6 +112,7 @@ class TrustAndLinksArgs:
         up: names of the clusters that the stacks of their groups have brought up: only they are linked.
         access: certificates of API servers, and what waits for those that read them.
         given: root and intermediates of a mesh whose root is provided.
+        policy: Istio policy, and the clusters that each object goes to.
     """
 
     mesh: model.Mesh
@@ -107,10 +120,11 @@ class TrustAndLinksArgs:
     up: Collection[str]
     access: Access = field(default_factory=Access)
     given: GivenTrust | None = None
+    policy: Sequence[Placed] = ()
 
 
 class TrustAndLinks(pulumi.ComponentResource):
-    """Of a divided mesh, what belongs to no group: trust of all clusters, and the links of those that are up.
+    """Of a divided mesh, what belongs to no group: trust of all clusters, links and policy of those that are up.
 
     Attributes:
         trust: root and intermediates.
@@ -138,6 +152,8 @@ class TrustAndLinks(pulumi.ComponentResource):
             ),
             child,
         )
+        # istiod's types and its webhook are there only once the group's stack is up.
+        _mirrored_policy(name, args, {c: args.providers[c] for c in args.providers if c in args.up}, {}, child)
         self.register_outputs(self.summary(args.mesh))
 
     def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
@@ -208,6 +224,17 @@ def _cluster(
         ClusterArgs(mesh=args.mesh, cluster=declared, on_error=args.on_error.get(declared.name, ())),
         pulumi.ResourceOptions(parent=parent, providers=[args.providers[declared.name]], depends_on=list(ready)),
     )
+
+
+def _mirrored_policy(
+    name: str,
+    args: MeshArgs | TrustAndLinksArgs,
+    providers: Mapping[str, k8s.Provider],
+    ready: Mapping[str, Sequence[pulumi.Resource]],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    if args.policy:
+        MirroredPolicy(f"{name}-policy", MirroredPolicyArgs(pulumi.get_stack(), args.policy, providers, ready), opts)
 
 
 def _mesh_summary(mesh: model.Mesh) -> dict[str, Any]:

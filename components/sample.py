@@ -7,6 +7,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster
+from policy.hosts import full_name
+from policy.provenance import STACK, label_value
+from policy.world import Placed
 from topology import model
 
 HELLO_PORT = 5000
@@ -25,6 +28,7 @@ class SampleArgs:
         image: image with sh, curl and busybox's httpd.
         namespace: namespace to make, with injection.
         ready: what has to stand first: the cluster's istiod.
+        rule: whether it brings its DestinationRule; of two for one host Istio follows the settings of one only.
     """
 
     cluster: str
@@ -32,13 +36,15 @@ class SampleArgs:
     image: str
     namespace: str
     ready: Sequence[pulumi.Resource] = ()
+    rule: bool = True
 
 
 class Sample(pulumi.ComponentResource):
     """Service ``helloworld:5000``, one version of it, and the client ``sleep``, as in Istio's multicluster samples.
 
     Proxies use a connection to it for one request: an east-west gateway chooses a pod for each connection, so pooled
-    ones would show one pod behind it, however many there are (istio#31549).
+    ones would show one pod behind it, however many there are (istio#31549). Policy of the stack that has a
+    DestinationRule for it has to say the same.
     """
 
     def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -48,7 +54,12 @@ class Sample(pulumi.ComponentResource):
             metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={"istio-injection": "enabled"}),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ready)),
         )
-        self._child = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-client-account",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=CLIENT, namespace=args.namespace),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+        )
+        self._child = pulumi.ResourceOptions(parent=self, depends_on=[account])
         k8s.core.v1.Service(
             f"{name}-service",
             metadata=k8s.meta.v1.ObjectMetaArgs(
@@ -63,17 +74,8 @@ class Sample(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
-        k8s.apiextensions.CustomResource(
-            f"{name}-connections",
-            api_version="networking.istio.io/v1",
-            kind="DestinationRule",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=f"{SERVICE}-connections", namespace=args.namespace),
-            spec={
-                "host": f"{SERVICE}.{args.namespace}.svc.cluster.local",
-                "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
-            },
-            opts=self._child,
-        )
+        if args.rule:
+            self._rule(f"{name}-connections", args.namespace)
         self._deployment(
             f"{name}-helloworld",
             f"{SERVICE}-{args.version}",
@@ -84,6 +86,21 @@ class Sample(pulumi.ComponentResource):
         )
         self._deployment(f"{name}-client", CLIENT, {"app": CLIENT}, args, "exec busybox sleep 2147483647")
         self.register_outputs({"namespace": args.namespace, "version": args.version})
+
+    def _rule(self, name: str, namespace: str) -> None:
+        k8s.apiextensions.CustomResource(
+            name,
+            api_version="networking.istio.io/v1",
+            kind="DestinationRule",
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=f"{SERVICE}-connections", namespace=namespace, labels={STACK: label_value(pulumi.get_stack())}
+            ),
+            spec={
+                "host": f"{SERVICE}.{namespace}.svc.cluster.local",
+                "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
+            },
+            opts=self._child,
+        )
 
     def _deployment(
         self, name: str, workload: str, labels: dict[str, str], args: SampleArgs, script: str
@@ -97,6 +114,7 @@ class Sample(pulumi.ComponentResource):
                 template=k8s.core.v1.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(labels=labels),
                     spec=k8s.core.v1.PodSpecArgs(
+                        service_account_name=CLIENT if workload == CLIENT else None,
                         termination_grace_period_seconds=0 if workload == CLIENT else 5,
                         containers=[
                             k8s.core.v1.ContainerArgs(
@@ -124,6 +142,7 @@ def samples(
     declared: model.Mesh,
     clusters: Mapping[str, Cluster],
     providers: Mapping[str, k8s.Provider],
+    policy: Sequence[Placed] = (),
 ) -> None:
     """A :class:`Sample` in every cluster: v1 in the mesh's first, v2 in the second, and so on.
 
@@ -132,9 +151,18 @@ def samples(
         declared: the declared mesh.
         clusters: the clusters of this stack, by Istio's cluster name.
         providers: their providers, by Istio's cluster name.
+        policy: Istio policy of the mesh: where it has a DestinationRule for helloworld, the sample brings none.
     """
     if sample is None:
         return
+    host = f"{SERVICE}.{sample.namespace}.svc.cluster.local"
+    ruled = {
+        cluster
+        for placed in policy
+        for cluster in placed.clusters
+        if placed.document.kind == "DestinationRule"
+        and full_name(str(placed.document.spec.get("host")), placed.document.namespace) == host
+    }
     for number, cluster in enumerate(declared.clusters, start=1):
         if cluster.name not in clusters:
             continue
@@ -146,6 +174,7 @@ def samples(
                 image=sample.image,
                 namespace=sample.namespace,
                 ready=[clusters[cluster.name].control_plane],
+                rule=cluster.name not in ruled,
             ),
             pulumi.ResourceOptions(providers=[providers[cluster.name]]),
         )

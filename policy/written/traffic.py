@@ -1,0 +1,107 @@
+"""Canary and locality failover of one Service, as one VirtualService and one DestinationRule."""
+
+from typing import Any
+
+from policy.document import Document
+from policy.hosts import full_name
+from topology.policy import Canary, LocalityFailover, Retries, subset_name
+
+# Served since Istio 1.22: https://istio.io/latest/news/releases/1.22.x/announcing-1.22/
+API_VERSION = "networking.istio.io/v1"
+
+
+def traffic_policy(
+    file: str, canary: Canary | None = None, locality_failover: LocalityFailover | None = None
+) -> list[Document]:
+    """The objects of one Service: the VirtualService, where one is needed, and the DestinationRule.
+
+    Both helpers go into the same two objects: of several DestinationRules for a host istiod takes the trafficPolicy of
+    the oldest alone, and of several VirtualServices one
+    (https://istio.io/latest/docs/ops/best-practices/traffic-management/#split-virtual-services).
+
+    Args:
+        file: the key of the stack file that says so.
+        canary: shares of the requests by version.
+        locality_failover: which region's endpoints are taken; of the same Service.
+
+    Raises:
+        ValueError: neither is given, or they are of two Services.
+    """
+    services = {helper.service for helper in (canary, locality_failover) if helper}
+    if len(services) != 1:
+        raise ValueError("a canary, a locality failover, or both of one Service are needed")
+    name, _, namespace = services.pop().partition(".")
+    host = full_name(name, namespace)
+    retries = locality_failover.retries if locality_failover else None
+    specs = [
+        ("VirtualService", _virtual_service(host, canary, retries) if canary or retries else None),
+        ("DestinationRule", _destination_rule(host, canary, locality_failover)),
+    ]
+    return [
+        Document(
+            file,
+            1,
+            {
+                "apiVersion": API_VERSION,
+                "kind": kind,
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": spec,
+            },
+        )
+        for kind, spec in specs
+        if spec
+    ]
+
+
+def _virtual_service(host: str, canary: Canary | None, retries: Retries | None) -> dict[str, Any]:
+    # Without a canary it sends requests where they went before: istiod's own route for the host differs in nothing but
+    # its retries (pilot/pkg/networking/core/route/route.go, BuildDefaultHTTPOutboundRoute and translateRoute).
+    again = {"retries": _retries(retries)} if retries else {}
+    if canary is None:
+        return {"hosts": [host], "http": [{"route": [{"destination": {"host": host}}], **again}]}
+    matched = [
+        {
+            "match": [{"headers": {n: h.model_dump(exclude_unset=True) for n, h in match.headers.items()}}],
+            "route": [{"destination": _subset(host, match.version)}],
+            **again,
+        }
+        for match in canary.match
+    ]
+    shares = [
+        {"destination": _subset(host, version), "weight": weight} for version, weight in canary.versions.items()
+    ]
+    return {"hosts": [host], "http": [*matched, {"route": shares, **again}]}
+
+
+def _subset(host: str, version: str) -> dict[str, str]:
+    return {"host": host, "subset": subset_name(version)}
+
+
+def _retries(retries: Retries) -> dict[str, Any]:
+    if retries.attempts == 0:
+        return {"attempts": 0}
+    timeout = {"perTryTimeout": retries.per_try_timeout} if retries.per_try_timeout else {}
+    # Without it every try stays in the region until the failed endpoint is seen to have failed. With it the tries after
+    # the second leave it (pilot/pkg/networking/core/route/retry/retry.go, UpdateFrequency).
+    return {"attempts": retries.attempts, **timeout, "retryOn": retries.retry_on, "retryRemoteLocalities": True}
+
+
+def _destination_rule(host: str, canary: Canary | None, failover: LocalityFailover | None) -> dict[str, Any]:
+    spec: dict[str, Any] = {"host": host}
+    if failover:
+        spec["trafficPolicy"] = _traffic_policy(failover)
+    if canary:
+        spec["subsets"] = [{"name": subset_name(v), "labels": {canary.label: v}} for v in canary.versions]
+    return spec
+
+
+def _traffic_policy(failover: LocalityFailover) -> dict[str, Any]:
+    locality: dict[str, Any] = {"enabled": True}
+    if failover.failover:
+        locality["failover"] = [{"from": each.from_, "to": each.to} for each in failover.failover]
+    pool = {"connectionPool": failover.connection_pool} if failover.connection_pool else {}
+    return {
+        **pool,
+        "loadBalancer": {"simple": failover.load_balancer, "localityLbSetting": locality},
+        "outlierDetection": failover.outlier_detection.model_dump(by_alias=True),
+    }
