@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from topology.model import Cluster, Hubs, Mesh
+from topology.policy import Narrowed
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,14 @@ def clients_of_gateway(mesh: Mesh) -> dict[str, list[Cluster]]:
         if link.crosses_networks:
             clients[link.peer.name].append(link.reader)
     return clients
+
+
+def chosen(mesh: Mesh, narrowed: Narrowed) -> tuple[str, ...]:
+    """Names of the clusters that something goes to, in the order of the file."""
+    if not (narrowed.clusters or narrowed.networks or narrowed.regions):
+        return tuple(c.name for c in mesh.clusters)
+    return tuple(
+        c.name
+        for c in mesh.clusters
+        if c.name in narrowed.clusters or c.network in narrowed.networks or c.region in narrowed.regions
+    )

@@ -1,5 +1,6 @@
 """What a stack file says of the mesh's policy: files, typed helpers, and Services declared where they do not run."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -73,6 +74,11 @@ class Canary(Declared):
             if match.version not in self.versions:
                 raise ValueError(f"match names version {match.version}, which is not one of {', '.join(self.versions)}")
         return self
+
+
+def subset_name(version: str) -> str:
+    """The subset of a version: its name has to be a DNS label, which ``1.2_rc`` is not."""
+    return re.sub(r"[^a-z0-9-]", "-", version.lower())
 
 
 class Failover(Declared):

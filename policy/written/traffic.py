@@ -67,9 +67,7 @@ def _virtual_service(host: str, canary: Canary | None, retries: Retries | None) 
         }
         for match in canary.match
     ]
-    shares = [
-        {"destination": _subset(host, version), "weight": weight} for version, weight in canary.versions.items()
-    ]
+    shares = [{"destination": _subset(host, version), "weight": weight} for version, weight in canary.versions.items()]
     return {"hosts": [host], "http": [*matched, {"route": shares, **again}]}
 
 

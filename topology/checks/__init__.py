@@ -1,6 +1,6 @@
 """Checks that need more than one key, made before anything is touched."""
 
-from topology.checks import access, clusters, gateways, istio, trust
+from topology.checks import access, clusters, gateways, istio, policy, trust
 from topology.errors import Problem
 from topology.model import Mesh
 
@@ -16,6 +16,8 @@ def check(mesh: Mesh) -> list[Problem]:
         *trust.lifetimes(mesh),
         *istio.identity_in_values(mesh),
         *istio.versions(mesh),
+        *policy.policies(mesh),
+        *policy.services(mesh),
     ]
     if unknown := list(clusters.links(mesh)):
         # Who needs which gateway cannot be told of clusters that do not exist.
