@@ -1,0 +1,221 @@
+"""What is known of each cluster, arranged so that every check finds it without a search."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from policy.checks.routes import Route, mapping, mappings, routes
+from policy.document import Document
+from policy.hosts import full_name, service_of
+from policy.world import Placed, Pods, Service, ServicePort, World
+from topology import Cluster, links
+
+ISTIO, KUBERNETES = "networking.istio.io", ""
+Name = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
+@dataclass
+class _Hosts:
+    """Values by host, where some hosts are wildcards."""
+
+    exact: dict[str, list[tuple[Document, Mapping[str, object]]]] = field(default_factory=lambda: defaultdict(list))
+    wild: dict[str, list[tuple[Document, Mapping[str, object]]]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, host: str, document: Document, value: Mapping[str, object]) -> None:
+        (self.wild if host.startswith("*") else self.exact)[host].append((document, value))
+
+    def get(self, host: str) -> list[tuple[Document, Mapping[str, object]]]:
+        found = list(self.exact.get(host, ()))
+        for pattern, values in self.wild.items():
+            if host.endswith(pattern[1:]):
+                found += values
+        return found
+
+
+class Facts:
+    """The world by cluster, host and name.
+
+    A cluster is asked about as its istiod and its clients see it: an istiod reads policy of its own cluster only, and
+    Services and endpoints of its own and of the clusters that it reads
+    (https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/).
+    Without a mesh there is one place, named "", where every document is.
+
+    Args:
+        world: the declared mesh, its policy, and what is live.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.places = world.clusters or ("",)
+        self._of_name: dict[str, Cluster] = {c.name: c for c in world.mesh.clusters} if world.mesh else {}
+        seen = {name: [name] for name in self.places}
+        for link in links(world.mesh) if world.mesh else []:
+            seen[link.reader.name].append(link.peer.name)
+        self.visible = {name: tuple(clusters) for name, clusters in seen.items()}
+        self.routes: tuple[Route, ...] = tuple(route for placed in world.placed for route in routes(placed))
+
+    def where(self, placed: Placed) -> tuple[str, ...]:
+        """The places where a document is."""
+        return placed.clusters if self.world.mesh else self.places
+
+    def complete(self, cluster: str) -> bool:
+        """Whether everything that this cluster's istiod reads could be asked."""
+        return all(name in self.world.live for name in self.visible[cluster])
+
+    def crosses(self, client: str, server: str) -> bool:
+        """Whether requests between the two go through an east-west gateway."""
+        return self._of_name[client].network != self._of_name[server].network
+
+    def far(self, client: str, server: str) -> bool:
+        """Whether they are on different networks or in different regions."""
+        return self.crosses(client, server) or self._of_name[client].region != self._of_name[server].region
+
+    def called(self, cluster: str) -> str:
+        """The cluster, with its region where it has one."""
+        region = self._of_name[cluster].region
+        return f"{cluster} ({region})" if region else cluster
+
+    @cached_property
+    def _services(self) -> dict[str, dict[Name, Service]]:
+        found = {
+            name: {(s.namespace, s.name): s for s in self.world.live[name].services} if name in self.world.live else {}
+            for name in self.places
+        }
+        # What is declared will stand there once this is applied.
+        for placed in self.world.placed:
+            document = placed.document
+            if (document.group, document.kind) == (KUBERNETES, "Service"):
+                for name in self.where(placed):
+                    found[name][document.namespace, document.name] = _service(document)
+        return found
+
+    @cached_property
+    def promised(self) -> frozenset[Name]:
+        """Services that the stack says run somewhere, asked or not."""
+        declared = self.world.mesh.services if self.world.mesh else []
+        pairs = (entry.service.split(".") for entry in declared)
+        return frozenset((namespace, name) for name, namespace in pairs)
+
+    def services(self, cluster: str, name: Name) -> dict[str, Service]:
+        """The Service in each cluster that this one reads and that has it; its own first."""
+        own = (cluster,) if cluster_local(name) else self.visible[cluster]
+        return {where: self._services[where][name] for where in own if name in self._services[where]}
+
+    def exists(self, name: Name) -> bool:
+        """Whether any cluster is known to have the Service, or the stack says that one does."""
+        return name in self.promised or name in self._anywhere
+
+    @cached_property
+    def _anywhere(self) -> frozenset[Name]:
+        return frozenset(name for services in self._services.values() for name in services)
+
+    @cached_property
+    def namesakes(self) -> dict[str, dict[str, list[str]]]:
+        """By a Service's name alone: the clusters of each namespace that has it."""
+        found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for cluster, services in self._services.items():
+            for namespace, name in services:
+                found[name][namespace].append(cluster)
+        return found
+
+    @cached_property
+    def namespaces(self) -> frozenset[str]:
+        """Every namespace that is known of: it is live, or something declared is in it."""
+        live = {name for live in self.world.live.values() for name in live.namespaces}
+        return frozenset(live | {placed.document.namespace for placed in self.world.placed} - {""})
+
+    @cached_property
+    def _pods(self) -> dict[tuple[str, str], list[Pods]]:
+        found: dict[tuple[str, str], list[Pods]] = defaultdict(list)
+        for cluster, live in self.world.live.items():
+            for pods in live.pods:
+                found[cluster, pods.namespace].append(pods)
+        return found
+
+    def pods(self, cluster: str, service: Service, labels: Mapping[str, str] | None = None) -> list[Pods]:
+        """Pods of one cluster that the Service selects, and that have the labels too."""
+        if not service.selector:
+            return []
+        wanted = dict(service.selector).items() | dict(labels or {}).items()
+        return [p for p in self._pods[cluster, service.namespace] if wanted <= dict(p.labels).items()]
+
+    @cached_property
+    def _policy(self) -> dict[str, dict[str, _Hosts]]:
+        """By cluster and kind: DestinationRules and ServiceEntries by host, declared ones and those of others."""
+        found: dict[str, dict[str, _Hosts]] = {
+            name: {"DestinationRule": _Hosts(), "ServiceEntry": _Hosts()} for name in self.places
+        }
+        there = [(placed.document, self.where(placed)) for placed in self.world.placed]
+        there += [
+            (Document("", 1, body), (name,))
+            for name, live in self.world.live.items()
+            if name in found
+            for body in live.others
+        ]
+        for document, clusters in there:
+            if document.group != ISTIO or document.kind not in ("DestinationRule", "ServiceEntry"):
+                continue
+            hosts = document.spec.get("hosts") if document.kind == "ServiceEntry" else [document.spec.get("host")]
+            for host in hosts if isinstance(hosts, list) else []:
+                for name in clusters if isinstance(host, str) else ():
+                    found[name][document.kind].add(full_name(host, document.namespace), document, document.spec)
+        return found
+
+    def entries(self, cluster: str, host: str) -> list[Mapping[str, object]]:
+        """Specs of the ServiceEntries that have the full host, in this cluster."""
+        return [spec for _, spec in self._policy[cluster]["ServiceEntry"].get(host)]
+
+    def rules(self, cluster: str, host: str) -> list[Document]:
+        """The DestinationRules for the full host, in this cluster; wildcards last."""
+        return [document for document, _ in self._policy[cluster]["DestinationRule"].get(host)]
+
+    def subsets(self, cluster: str, host: str) -> dict[str, dict[str, str]]:
+        """Labels of each subset of the full host in this cluster; the first that defines one counts."""
+        found: dict[str, dict[str, str]] = {}
+        for rule in self.rules(cluster, host):
+            for _, subset in mappings(rule.spec.get("subsets")):
+                labels = {str(k): str(v) for k, v in mapping(subset.get("labels")).items()}
+                found.setdefault(str(subset.get("name") or ""), labels)
+        return found
+
+    def endpoints(self, cluster: str, host: str, subset: str) -> dict[str, list[Pods]] | None:
+        """Pods behind a full host (or a subset of it) by cluster, as this cluster's clients have them.
+
+        None where it cannot be known: a cluster was not asked, the host is no Service, its endpoints are not chosen by
+        a selector, or the subset is not defined.
+        """
+        name = service_of(host)
+        if name is None or not self.complete(cluster) or self.entries(cluster, host):
+            return None
+        labels = self.subsets(cluster, host).get(subset) if subset else {}
+        services = self.services(cluster, name)
+        if labels is None or not any(service.selector for service in services.values()):
+            return None
+        return {where: pods for where, s in services.items() if (pods := self.pods(where, s, labels))}
+
+
+def cluster_local(name: Name) -> bool:
+    """Whether Istio keeps a Service's endpoints to their own cluster, as it does by itself.
+
+    https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#keeping-traffic-in-cluster
+    """
+    return name[0] == "kube-system" or name == ("default", "kubernetes")
+
+
+def _service(document: Document) -> Service:
+    spec = document.spec
+    ports = tuple(
+        ServicePort(str(p.get("name") or ""), number, str(p.get("appProtocol") or ""))
+        for _, p in mappings(spec.get("ports"))
+        if isinstance(number := p.get("port"), int)
+    )
+    return Service(
+        document.namespace,
+        document.name,
+        ports,
+        {str(k): str(v) for k, v in mapping(spec.get("selector")).items()},
+        str(spec.get("type") or "ClusterIP"),
+        spec.get("clusterIP") == "None",
+    )
