@@ -1,5 +1,8 @@
 """Whether the API server of a cluster answers, and why not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
@@ -33,12 +36,23 @@ def cluster_uid(access: ClusterAccess) -> str:
     Raises:
         UnreachableError: the API server does not answer, or refuses the credentials.
     """
+    with explained(access, "reading the namespace kube-system"), api_client(access) as api:
+        core = client.CoreV1Api(api)
+        return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
+
+
+@contextmanager
+def explained(access: ClusterAccess, what: str) -> Iterator[None]:
+    """Turn every way in which an API server does not do what is asked within into UnreachableError.
+
+    Args:
+        access: the cluster.
+        what: what is asked, for a message that says it is forbidden: ``reading the namespace kube-system``.
+    """
     try:
-        with api_client(access) as api:
-            core = client.CoreV1Api(api)
-            return str(core.read_namespace("kube-system", _request_timeout=TIMEOUT).metadata.uid)
+        yield
     except ApiException as error:
-        raise _refused(access, error) from error
+        raise _refused(access, error, what) from error
     except AttributeError as error:
         # The library fails on its own exception where TLS failed: there is no body to decode.
         if not isinstance(error.__context__, ApiException):
@@ -48,7 +62,7 @@ def cluster_uid(access: ClusterAccess) -> str:
         raise _no_answer(access, error) from error
 
 
-def _refused(access: ClusterAccess, error: ApiException) -> UnreachableError:
+def _refused(access: ClusterAccess, error: ApiException, what: str) -> UnreachableError:
     where = f"its API server {access.server}"
     if error.status == 401:
         return UnreachableError(
@@ -59,7 +73,7 @@ def _refused(access: ClusterAccess, error: ApiException) -> UnreachableError:
     if error.status == 403:
         return UnreachableError(
             access.name,
-            f"{where} forbids reading the namespace kube-system (403 Forbidden)",
+            f"{where} forbids {what} (403 Forbidden)",
             "Use a kubeconfig whose user administers the cluster",
         )
     return UnreachableError(access.name, f"{where} answers {error.status} {error.reason}", "See the API server's log")
