@@ -105,7 +105,7 @@ def _row(access: ClusterAccess, namespace: str, gateways: set[str], requests: in
     probe = uuid.uuid4().hex[:12]
     with api_client(access) as api:
         core = client.CoreV1Api(api)
-        pod = _client_pod(core, access, namespace)
+        pod = client_pod(core, access, namespace)
         lines = _send(access, pod, probe, requests).splitlines()
         hops = _hops(core, pod, probe, requests)
     row = Row(access.name)
@@ -121,7 +121,12 @@ def _row(access: ClusterAccess, namespace: str, gateways: set[str], requests: in
     return row
 
 
-def _client_pod(core: client.CoreV1Api, access: ClusterAccess, namespace: str) -> Any:
+def client_pod(core: client.CoreV1Api, access: ClusterAccess, namespace: str) -> Any:
+    """The running client of a namespace.
+
+    Raises:
+        NoClientError: there is none.
+    """
     pods = core.list_namespaced_pod(namespace, label_selector=CLIENT_SELECTOR, _request_timeout=TIMEOUT).items
     for pod in pods:
         if pod.status.phase == "Running" and pod.metadata.deletion_timestamp is None:

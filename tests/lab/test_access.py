@@ -15,9 +15,9 @@ from kubernetes.client.exceptions import ApiException
 from cli.project import ROOT
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.load import constant_requests
 from live.remote_tokens import reader_tokens
 from tests.lab.istioctl import Istioctl
-from tests.lab.load import constant_requests
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab

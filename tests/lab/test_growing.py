@@ -11,10 +11,10 @@ from kubernetes import client
 
 from cli.demo import silent_cells
 from live.client import api_client
+from live.load import LoadResult, constant_requests
 from live.traffic import Row, traffic_matrix
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
-from tests.lab.load import LoadResult, constant_requests
 from tests.lab.stacks import LabStack
 from tests.lab.test_removal import left_in
 

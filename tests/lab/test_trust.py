@@ -17,12 +17,12 @@ from kubernetes import client
 from cli.demo import silent_cells
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
+from live.load import LoadResult, constant_requests
 from live.pod_log import pod_log
 from live.traffic import traffic_matrix
 from tests.authority import Authority, root
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
-from tests.lab.load import LoadResult, constant_requests
 from tests.lab.stacks import LabStack
 from topology.certificates import describe
 
