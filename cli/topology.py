@@ -13,13 +13,11 @@ from rich.table import Column, Table
 
 from cli.console import out
 from cli.project import ROOT, selected_stack
-from cli.stack_files import stack_config
-from live.declaration import MESH, MESH_FILE, declared_mesh, refuse_plain_secrets
+from cli.stack_files import stack_config, undecrypted_mesh
+from live.declaration import refuse_plain_secrets
 from topology import Mesh, MeshConfigError, Problem, load_mesh
 from topology.diagrams import to_mermaid, to_svg
 from topology.overview import overview
-
-NOT_DECRYPTED = "(encrypted)"
 
 
 def topology(
@@ -39,7 +37,7 @@ def topology(
     """
     if stack and file:
         raise MeshConfigError([Problem("--file", "both --stack and --file are given", "Keep one")])
-    mesh = _mesh_of_file(file, cwd) if file else _mesh_of_config(stack_config(cwd, stack or selected_stack(cwd)), cwd)
+    mesh = _mesh_of_file(file, cwd) if file else undecrypted_mesh(stack_config(cwd, stack or selected_stack(cwd)), cwd)
     if output == "json":
         typer.echo(json.dumps(overview(mesh), indent=2, ensure_ascii=False))
     elif output in ("mermaid", "svg"):
@@ -62,23 +60,9 @@ def _mesh_of_file(file: Path, project: Path) -> Mesh:
         raise MeshConfigError([Problem("--file", f"{file}{where} is not YAML", "Correct it there")]) from None
     # `config` is no key of a mesh: only a stack file has it.
     if isinstance(document, dict) and isinstance(document.get("config"), dict):
-        return _mesh_of_config(document["config"], project)
+        return undecrypted_mesh(document["config"], project)
     refuse_plain_secrets(document, f"{file}: ", "Pulumi encrypts nothing in that file: use `env`, `path` or `stack`")
     return load_mesh(document)
-
-
-def _mesh_of_config(config: dict[str, Any], project: Path) -> Mesh:
-    refuse_plain_secrets(config.get(MESH), f"{MESH}.")
-    return load_mesh(_without_ciphers(declared_mesh(config.get(MESH), config.get(MESH_FILE), project)))
-
-
-def _without_ciphers(value: Any) -> Any:
-    """The same with a mark for each encrypted text: what follows from the mesh does not depend on them."""
-    if isinstance(value, dict):
-        if set(value) == {"secure"}:
-            return NOT_DECRYPTED
-        return {key: _without_ciphers(below) for key, below in value.items()}
-    return [_without_ciphers(item) for item in value] if isinstance(value, list) else value
 
 
 def topology_tables(facts: dict[str, Any]) -> list[RenderableType]:

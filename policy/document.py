@@ -58,8 +58,8 @@ class Document:
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """Its annotations."""
-        return {str(k): str(v) for k, v in _mapping(self.metadata.get("annotations")).items()}
+        """Its annotations; one without a value is empty."""
+        return {str(k): "" if v is None else str(v) for k, v in _mapping(self.metadata.get("annotations")).items()}
 
     @property
     def spec(self) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ def load_mesh(declared: object) -> Mesh:
     Raises:
         MeshConfigError: with every problem found, each naming its key and the cure.
     """
-    mesh = _validated(Mesh, declared, "spanmesh:mesh")
+    mesh = validated(Mesh, declared, "spanmesh:mesh")
     if problems := check(mesh):
         raise MeshConfigError(problems)
     return mesh
@@ -33,10 +33,20 @@ def load_mesh(declared: object) -> Mesh:
 
 def load_sample(declared: object) -> Sample | None:
     """The example workload that ``spanmesh:sample`` declares; None where the key is absent."""
-    return _validated(Sample, declared, "spanmesh:sample") if declared else None
+    return validated(Sample, declared, "spanmesh:sample") if declared else None
 
 
-def _validated(model: type[Model], declared: object, root: str) -> Model:
+def validated(model: type[Model], declared: object, root: str) -> Model:
+    """What is declared as its model.
+
+    Args:
+        model: what it has to be.
+        declared: plain data, as parsed from YAML.
+        root: the key under which it stands, for errors.
+
+    Raises:
+        MeshConfigError: with every problem found, each naming its key and the cure.
+    """
     try:
         return model.model_validate(declared)
     except ValidationError as error:

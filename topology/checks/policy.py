@@ -36,10 +36,10 @@ def policies(mesh: Mesh) -> Iterator[Problem]:
         if isinstance(item, Narrowed):
             yield from _narrowed(key, item, mesh)
         if isinstance(item, CanaryItem):
-            yield from _canary(f"{key}.canary", item.canary)
+            yield from canary(f"{key}.canary", item.canary)
             helpers.append((key, item, item.canary.service))
         elif isinstance(item, LocalityFailoverItem):
-            yield from _failover(f"{key}.localityFailover", item.locality_failover, mesh)
+            yield from locality_failover(f"{key}.localityFailover", item.locality_failover, mesh)
             helpers.append((key, item, item.locality_failover.service))
     for (first_key, first, service), (key, item, other) in combinations(helpers, 2):
         if service == other:
@@ -70,12 +70,13 @@ def _one_known(key: str, what: str, name: str, known: Iterable[str]) -> Iterator
         )
 
 
-def _canary(key: str, canary: Canary) -> Iterator[Problem]:
+def canary(key: str, item: Canary) -> Iterator[Problem]:
+    """Versions that no label or subset can have, and headers that match nothing."""
     subsets: dict[str, str] = {}
-    for version in canary.versions:
+    for version in item.versions:
         subset = subset_name(version)
         if not re.fullmatch(LABEL_VALUE, version) or not re.fullmatch(SUBSET, subset):
-            cause = f"{version!r} is no value that the label {canary.label} of a pod can have, or no name of a subset"
+            cause = f"{version!r} is no value that the label {item.label} of a pod can have, or no name of a subset"
             yield Problem(
                 f"{key}.versions", cause, "Write letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
             )
@@ -83,7 +84,7 @@ def _canary(key: str, canary: Canary) -> Iterator[Problem]:
             cause = f"{subsets[subset]} and {version} would both be the subset {subset}"
             yield Problem(f"{key}.versions", cause, "Give the pods labels that differ in more than that")
         subsets.setdefault(subset, version)
-    for index, match in enumerate(canary.match):
+    for index, match in enumerate(item.match):
         for header in match.headers:
             if not re.fullmatch(HEADER, header):
                 cause = "Istio matches headers by their names in lower case"
@@ -91,12 +92,14 @@ def _canary(key: str, canary: Canary) -> Iterator[Problem]:
                 yield Problem(f"{key}.match[{index}].headers.{header}", cause, near)
 
 
-def _failover(key: str, failover: LocalityFailover, mesh: Mesh) -> Iterator[Problem]:
-    regions = [c.region for c in mesh.clusters if c.region]
+def locality_failover(key: str, item: LocalityFailover, mesh: Mesh | None) -> Iterator[Problem]:
+    """Regions that no cluster has, that fail over to themselves, or from which requests go two ways."""
+    clusters = mesh.clusters if mesh else []
+    regions = [c.region for c in clusters if c.region]
     # Where a cluster's region is not declared, its nodes' labels may name any.
-    all_known = len(regions) == len(mesh.clusters)
+    all_known = bool(clusters) and len(regions) == len(clusters)
     seen: dict[str, int] = {}
-    for index, each in enumerate(failover.failover):
+    for index, each in enumerate(item.failover):
         at = f"{key}.failover[{index}]"
         for end, region in (("from", each.from_), ("to", each.to)):
             if all_known:
