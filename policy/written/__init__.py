@@ -1,13 +1,13 @@
 """The objects that the stack's typed helpers and declared Services stand for."""
 
 from policy.document import Document
-from policy.written.services import stub
+from policy.written.services import KEY, is_stub, stub
 from policy.written.traffic import traffic_policy
 from topology import Mesh
 from topology.facts import chosen
 from topology.policy import CanaryItem, LocalityFailoverItem, Narrowed
 
-__all__ = ["stub", "traffic_policy", "written"]
+__all__ = ["is_stub", "stub", "traffic_policy", "written"]
 
 
 def written(mesh: Mesh) -> list[tuple[Document, Narrowed]]:
@@ -38,5 +38,5 @@ def written(mesh: Mesh) -> list[tuple[Document, Narrowed]]:
         documents += [(document, first) for document in traffic_policy(first_key, canary, failover)]
     for index, declared in enumerate(mesh.services):
         others = [c.name for c in mesh.clusters if c.name not in declared.served_by]
-        documents.append((stub(declared, f"spanmesh:mesh.services[{index}]"), Narrowed(clusters=others)))
+        documents.append((stub(declared, f"{KEY}{index}]"), Narrowed(clusters=others)))
     return documents

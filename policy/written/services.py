@@ -7,6 +7,7 @@ from topology.policy import DeclaredService
 
 # There are no endpoints to wait for: https://www.pulumi.com/docs/iac/guides/clouds/kubernetes/await-logic/
 SKIP_AWAIT = "pulumi.com/skipAwait"
+KEY = "spanmesh:mesh.services["
 
 
 def stub(declared: DeclaredService, file: str) -> Document:
@@ -26,3 +27,8 @@ def stub(declared: DeclaredService, file: str) -> Document:
     ]
     metadata = {"name": name, "namespace": namespace, "annotations": {SKIP_AWAIT: "true"}}
     return Document(file, 1, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}})
+
+
+def is_stub(document: Document) -> bool:
+    """Whether a document is a declared Service, and not one that stands in a policy file."""
+    return document.kind == "Service" and not document.group and document.file.startswith(KEY)
