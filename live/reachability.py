@@ -1,5 +1,6 @@
 """Whether the API server of a cluster answers, and why not."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -73,10 +74,18 @@ def _refused(access: ClusterAccess, error: ApiException, what: str) -> Unreachab
     if error.status == 403:
         return UnreachableError(
             access.name,
-            f"{where} forbids {what} (403 Forbidden)",
+            f"{where} forbids {what} (403 Forbidden): {_message(error)}",
             "Use a kubeconfig whose user administers the cluster",
         )
     return UnreachableError(access.name, f"{where} answers {error.status} {error.reason}", "See the API server's log")
+
+
+def _message(error: ApiException) -> str:
+    """Kubernetes' own words: who may not do what."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
 
 
 def _no_answer(access: ClusterAccess, error: Exception) -> UnreachableError:

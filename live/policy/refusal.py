@@ -14,10 +14,9 @@ from policy.document import Path
 NOT_ASKED = re.compile(
     r'failed calling webhook "(?P<webhook>[^"]+)": (?:failed to call webhook: )?(?P<why>.*)$', re.DOTALL
 )
-NO_DRY_RUN = "does not support dry run"
 # Bad request, refused by a policy, invalid.
 JUDGED = {400, 403, 422}
-NO_RIGHT = "cannot patch resource"
+UNJUDGED = ("does not support dry run", "cannot patch resource", "cannot create resource")
 DENIED = re.compile(r'^admission webhook "(?P<webhook>[^"]+)" denied the request: (?P<why>.*)$', re.DOTALL)
 NO_FIELD = re.compile(r"\.(?P<field>\S+): (?P<why>field not declared in schema|expected .*)$", re.DOTALL)
 STRICT = re.compile(r'unknown field "(?P<field>[^"]+)"')
@@ -63,8 +62,8 @@ def refusal(error: ApiException) -> Refusal:
     message = str(status.get("message") or error.reason or "").strip()
     if match := NOT_ASKED.search(message):
         return Refusal(unjudged=f"the API server cannot ask the webhook {match['webhook']}: {match['why']}")
-    objections = () if NO_DRY_RUN in message else tuple(_objections(status, message))
-    if not objections and error.status in JUDGED and not (error.status == 403 and NO_RIGHT in message):
+    objections = tuple(_objections(status, message))
+    if not objections and error.status in JUDGED and not any(said in message for said in UNJUDGED):
         objections = (Objection((), message),)
     return Refusal(objections, "" if objections else f"the API server answers {error.status}: {message}")
 
