@@ -1,13 +1,13 @@
 """What is wrong with policy whose single objects are well-formed: held against the mesh, and against what is live."""
 
-from policy.checks import weights
+from policy.checks import between, weights
 from policy.checks.facts import Facts
 from policy.finding import Finding, Rule
 from policy.world import World
 
 ROUTES = (weights,)
 """Routes and what they lead to: each has ``RULES`` and ``check(facts)``."""
-RULES: tuple[Rule, ...] = tuple(rule for module in ROUTES for rule in module.RULES)
+RULES: tuple[Rule, ...] = tuple(rule for module in (*ROUTES, between) for rule in module.RULES)
 
 
 def check(world: World) -> list[Finding]:
@@ -17,4 +17,4 @@ def check(world: World) -> list[Finding]:
         world: the declared mesh, its policy, and what is live. What cannot be known from it is not reported.
     """
     facts = Facts(world)
-    return [finding for module in ROUTES for finding in module.check(facts)]
+    return [finding for module in (*ROUTES, between) for finding in module.check(facts)]
