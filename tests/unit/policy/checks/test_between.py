@@ -1,4 +1,4 @@
-"""What goes wrong between regions, networks and clusters, on meshes of two and three: the tables are the *.yaml here."""
+"""What goes wrong between regions, networks and clusters, on meshes of two and three: tables are the *.yaml here."""
 
 from pathlib import Path
 from typing import Any
