@@ -156,7 +156,16 @@ class ToolSpec(Entry):
         return f"{self.name}@{self.version}" if self.name in ISTIO_TOOLS else self.name
 
 
-ISTIO_TOOLS = ("pilot-discovery", "pilot-agent", "istioctl", "envoy", "istio-charts", "istio-bootstrap")
+ISTIO_TOOLS = (
+    "pilot-discovery",
+    "pilot-agent",
+    "istioctl",
+    "envoy",
+    "istio-charts",
+    "istio-bootstrap",
+    "istio-samples",
+    "gateway-api-crds",
+)
 """Tools that exist once per Istio version; their ``version`` is Istio's, also for Envoy."""
 
 
