@@ -55,15 +55,23 @@ def accesses(mesh: LabStack) -> dict[str, ClusterAccess]:
     return mesh.accesses
 
 
-@pytest.fixture
-def clusters(lab: Lab, mesh: LabStack) -> Iterator[list[Kubectl]]:
-    """kubectl on both clusters of the mesh, with the test's namespace, which goes with all that is in it."""
+@pytest.fixture(scope="module")
+def namespaces(lab: Lab, mesh: LabStack) -> Iterator[list[Kubectl]]:
+    """kubectl on both clusters of the mesh, with the test's namespace."""
     found = [Kubectl.of(lab, name) for name in CLUSTERS]
     for kubectl in found:
         kubectl("create", "namespace", NAMESPACE)
     yield found
     for kubectl in found:
-        kubectl("delete", "namespace", NAMESPACE)
+        kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture
+def clusters(namespaces: list[Kubectl]) -> Iterator[list[Kubectl]]:
+    """kubectl on both clusters; the policy of the test goes with it."""
+    yield namespaces
+    for kubectl in namespaces:
+        kubectl("delete", "virtualservices,destinationrules", "--all", "-n", NAMESPACE)
 
 
 def test_services_pods_and_injection_are_read_as_they_are(accesses: dict[str, ClusterAccess]) -> None:
