@@ -1,12 +1,12 @@
 """What is wrong with policy whose single objects are well-formed: held against the mesh, and against what is live."""
 
-from policy.checks import between, weights
+from policy.checks import between, delegates, hosts, services, subsets, weights
 from policy.checks.facts import Facts
 from policy.finding import Finding, Rule
 from policy.world import World
 
-ROUTES = (weights,)
-"""Routes and what they lead to: each has ``RULES`` and ``check(facts)``."""
+ROUTES = (weights, subsets, hosts, delegates, services)
+"""Routes and what they lead to, SM2xx: each has ``RULES`` and ``check(facts)``, as ``between`` has for the others."""
 RULES: tuple[Rule, ...] = tuple(rule for module in (*ROUTES, between) for rule in module.RULES)
 
 

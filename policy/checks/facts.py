@@ -12,6 +12,10 @@ from policy.world import Placed, Pods, Service, ServicePort, World
 from topology import Cluster, links
 
 ISTIO, KUBERNETES = "networking.istio.io", ""
+# istiod adds them to endpoints: those of the cluster are declared, those of nodes are not known here
+# (https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#partitioning-services).
+PLACE_LABELS = ("topology.istio.io/cluster", "topology.istio.io/network", "topology.kubernetes.io/region")
+NODE_LABELS = frozenset({"topology.kubernetes.io/zone", "topology.istio.io/subzone", "kubernetes.io/hostname"})
 Name = tuple[str, str]
 """Namespace and name of a Service."""
 
@@ -54,6 +58,8 @@ class Facts:
         for link in links(world.mesh) if world.mesh else []:
             seen[link.reader.name].append(link.peer.name)
         self.visible = {name: tuple(clusters) for name, clusters in seen.items()}
+        self._read: dict[tuple[str, Name], dict[str, Service]] = {}
+        self._selected: dict[tuple[str, str, frozenset[tuple[str, str]]], list[Pods]] = {}
         self.routes: tuple[Route, ...] = tuple(route for placed in world.placed for route in routes(placed))
 
     def where(self, placed: Placed) -> tuple[str, ...]:
@@ -98,10 +104,12 @@ class Facts:
         pairs = (entry.service.split(".") for entry in declared)
         return frozenset((namespace, name) for name, namespace in pairs)
 
-    def services(self, cluster: str, name: Name) -> dict[str, Service]:
+    def services(self, cluster: str, name: Name) -> Mapping[str, Service]:
         """The Service in each cluster that this one reads and that has it; its own first."""
-        own = (cluster,) if cluster_local(name) else self.visible[cluster]
-        return {where: self._services[where][name] for where in own if name in self._services[where]}
+        key = cluster, name
+        if key not in self._read:
+            self._read[key] = {c: self._services[c][name] for c in self.visible[cluster] if name in self._services[c]}
+        return self._read[key]
 
     def exists(self, name: Name) -> bool:
         """Whether any cluster is known to have the Service, or the stack says that one does."""
@@ -127,19 +135,25 @@ class Facts:
         return frozenset(live | {placed.document.namespace for placed in self.world.placed} - {""})
 
     @cached_property
-    def _pods(self) -> dict[tuple[str, str], list[Pods]]:
-        found: dict[tuple[str, str], list[Pods]] = defaultdict(list)
+    def _pods(self) -> dict[tuple[str, str, str, str], list[Pods]]:
+        """By cluster, namespace, and each label that they have."""
+        found: dict[tuple[str, str, str, str], list[Pods]] = defaultdict(list)
         for cluster, live in self.world.live.items():
             for pods in live.pods:
-                found[cluster, pods.namespace].append(pods)
+                for key, value in pods.labels.items():
+                    found[cluster, pods.namespace, key, value].append(pods)
         return found
 
     def pods(self, cluster: str, service: Service, labels: Mapping[str, str] | None = None) -> list[Pods]:
         """Pods of one cluster that the Service selects, and that have the labels too."""
         if not service.selector:
             return []
-        wanted = dict(service.selector).items() | dict(labels or {}).items()
-        return [p for p in self._pods[cluster, service.namespace] if wanted <= dict(p.labels).items()]
+        wanted = frozenset(service.selector.items()) | frozenset((labels or {}).items())
+        key = cluster, service.namespace, wanted
+        if key not in self._selected:
+            few = min((self._pods.get((*key[:2], *label), []) for label in wanted), key=len)
+            self._selected[key] = [p for p in few if wanted <= p.labels.items()]
+        return self._selected[key]
 
     @cached_property
     def _policy(self) -> dict[str, dict[str, _Hosts]]:
@@ -184,24 +198,26 @@ class Facts:
         """Pods behind a full host (or a subset of it) by cluster, as this cluster's clients have them.
 
         None where it cannot be known: a cluster was not asked, the host is no Service, its endpoints are not chosen by
-        a selector, or the subset is not defined.
+        a selector, the subset is not defined, or is told by labels that istiod takes from nodes.
         """
         name = service_of(host)
         if name is None or not self.complete(cluster) or self.entries(cluster, host):
             return None
         labels = self.subsets(cluster, host).get(subset) if subset else {}
         services = self.services(cluster, name)
-        if labels is None or not any(service.selector for service in services.values()):
+        if labels is None or labels.keys() & NODE_LABELS or not any(s.selector for s in services.values()):
             return None
-        return {where: pods for where, s in services.items() if (pods := self.pods(where, s, labels))}
+        own = {key: value for key, value in labels.items() if key not in PLACE_LABELS}
+        asked = labels.items() - own.items()
+        return {
+            where: pods
+            for where, service in services.items()
+            if asked <= self._labels_of_place(where).items() and (pods := self.pods(where, service, own))
+        }
 
-
-def cluster_local(name: Name) -> bool:
-    """Whether Istio keeps a Service's endpoints to their own cluster, as it does by itself.
-
-    https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#keeping-traffic-in-cluster
-    """
-    return name[0] == "kube-system" or name == ("default", "kubernetes")
+    def _labels_of_place(self, cluster: str) -> dict[str, str]:
+        found = self._of_name[cluster]
+        return dict(zip(PLACE_LABELS, (cluster, found.network, found.region or ""), strict=True))
 
 
 def _service(document: Document) -> Service:
