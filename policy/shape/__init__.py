@@ -1,6 +1,6 @@
 """The shape of policy: every document against the types that the CRDs of Istio and of the Gateway API publish."""
 
-from policy.shape.rules import RULES, TYPES_MISSING, types_missing
-from policy.shape.types import Types
+from policy.shape.rules import RULES
+from policy.shape.types import Shape, Types
 
-__all__ = ["RULES", "TYPES_MISSING", "Types", "types_missing"]
+__all__ = ["RULES", "Shape", "Types"]

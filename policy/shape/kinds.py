@@ -1,9 +1,8 @@
 """Which kinds are policy."""
 
 GATEWAY_API = "gateway.networking.k8s.io"
-POLICY_GROUPS = frozenset(
-    {"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", GATEWAY_API}
-)
+ISTIO_GROUPS = frozenset({"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"})
+POLICY_GROUPS = ISTIO_GROUPS | {GATEWAY_API}
 CLUSTER_WIDE = frozenset({(GATEWAY_API, "GatewayClass")})
 
 # Kinds of Kubernetes 1.36 that people keep beside policy, by group.

@@ -1,6 +1,6 @@
 """What can be wrong with the shape of a document."""
 
-from policy.finding import Finding, Rule
+from policy.finding import Rule
 
 REFERENCE = "https://istio.io/latest/docs/reference/config/"
 
@@ -58,8 +58,3 @@ TYPES_MISSING = Rule(
     REFERENCE,
 )
 RULES = (UNKNOWN_KIND, UNKNOWN_FIELD, WRONG_VALUE, BROKEN_RULE, NO_POLICY, TYPES_MISSING)
-
-
-def types_missing(reason: str) -> Finding:
-    """The finding for types that could not be had at all; ``reason`` says why, as a sentence without its full stop."""
-    return Finding(TYPES_MISSING, "", 0, "", reason)

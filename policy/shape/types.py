@@ -1,6 +1,6 @@
 """The types of policy that an Istio version has, read from its CRDs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,9 @@ from policy.shape.kinds import is_known_elsewhere, is_policy
 from policy.shape.metadata import OBJECT_META
 from policy.shape.rules import BROKEN_RULE, NO_POLICY, TYPES_MISSING, UNKNOWN_KIND, WRONG_VALUE
 from policy.shape.schema import Schema, defaulted, has_defaults, json_schema
+
+Shape = Callable[[Document], list[Finding]]
+"""What holds a document against types: ``Types.check``."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -80,26 +83,34 @@ class Types:
 
     Args:
         types: every version that the API server serves.
+        missing: API groups whose types could not be had, and why.
     """
 
-    def __init__(self, types: Sequence[Type]) -> None:
+    def __init__(self, types: Sequence[Type], missing: Mapping[str, str] | None = None) -> None:
         self._types = {(each.api_version, each.kind): each for each in types}
-        self._groups = {each.group for each in types}
+        self._missing = dict(missing or {})
 
     @classmethod
-    def of(cls, crd_texts: Sequence[str]) -> "Types":
+    def of(cls, crd_texts: Sequence[str], missing: Mapping[str, str] | None = None) -> "Types":
         """The types of CustomResourceDefinitions; what else the texts hold is passed over.
 
         Args:
             crd_texts: YAML, several documents each, as charts and releases ship them.
+            missing: API groups whose types could not be had, and why: a warning for each document of theirs.
 
         Raises:
             ValueError: a text is not YAML.
         """
         try:
-            return cls([each for text in crd_texts for crd in yaml.load_all(text, Loader=_Loader) for each in _of(crd)])
+            crds = [crd for text in crd_texts for crd in yaml.load_all(text, Loader=_Loader)]
         except yaml.YAMLError as cause:
             raise ValueError(f"the CRDs are not YAML: {cause}") from cause
+        return cls([each for crd in crds for each in _of(crd)], missing)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why types are missing, each reason once."""
+        return tuple(dict.fromkeys(self._missing.values()))
 
     def has(self, api_version: str, kind: str) -> bool:
         """Whether there is this version of this kind."""
@@ -132,14 +143,13 @@ class Types:
         api_version, kind = document.api_version, document.kind
         if missing := [key for key, value in (("apiVersion", api_version), ("kind", kind)) if not value]:
             return at(document, (), UNKNOWN_KIND, f"the object has no {' and no '.join(missing)}")
+        if reason := self._missing.get(document.group):
+            return at(document, ("apiVersion",), TYPES_MISSING, f"its shape was not looked at: {reason}")
         policy = [each for each in self._types.values() if is_policy(each.group, each.kind)]
         if versions := sorted(each.api_version for each in policy if each.kind == kind):
             near = nearest(api_version, versions)
             cure = f"Did you mean {near}?" if near else f"Known: {', '.join(versions)}"
             return at(document, ("apiVersion",), UNKNOWN_KIND, f"{kind} has no apiVersion {api_version!r}", cure=cure)
-        if is_policy(document.group, kind) and document.group not in self._groups:
-            message = f"the types of {document.group} are not at hand, so {kind} could not be looked at"
-            return at(document, ("apiVersion",), TYPES_MISSING, message)
         kinds = sorted({each.kind for each in policy})
         near = nearest(kind, kinds)
         cure = f"Did you mean {near}?" if near else f"Known: {', '.join(kinds)}"
