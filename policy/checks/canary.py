@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from policy.checks.held import Held, Policy, Settings, settings, subsets
+from policy.checks.held import Held, Policy, Settings, settings
 from policy.checks.locality import detects_outliers, locality
 from policy.checks.reach import Reach
 from policy.checks.routes import Destination, Route, mapping, percent
@@ -88,6 +88,6 @@ def _said(
 def _labels(rules: list[Held]) -> dict[str, Mapping[str, str]]:
     found: dict[str, Mapping[str, str]] = {}
     for rule in rules:
-        for name, (_, labels) in subsets(rule.document).items():
+        for name, (_, labels) in rule.subsets.items():
             found.setdefault(name, labels)
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from policy.checks.held import Held, Policy, exported_to, items, namespace_of, selects_workloads, subsets
+from policy.checks.held import Held, Policy, exported_to, items, namespace_of, selects_workloads
 from policy.checks.reach import Reach
 from policy.checks.routes import mapping
 from policy.document import Path
@@ -34,7 +34,7 @@ HIDES = Rule(
     "A client takes the DestinationRule of its own namespace, else of the Service's, else of the root namespace: the "
     "first one found counts, and nothing of the others",
     "Write what is missing into it too, or leave the host to one namespace",
-    "https://istio.io/latest/docs/concepts/traffic-management/#destination-rules",
+    "https://istio.io/latest/docs/ops/best-practices/traffic-management/#cross-namespace-configuration",
 )
 RULES = (TWO_ROUTES, TWO_RULES, HIDES)
 EVERYWHERE = "*"
@@ -118,8 +118,8 @@ def _lost(first: Held, second: Held) -> Iterator[tuple[Path, str]]:
     policies = mapping(one.get("trafficPolicy")), mapping(two.get("trafficPolicy"))
     if all(policies) and policies[0] != policies[1]:
         yield ("spec", "trafficPolicy"), f"{first.where} has a trafficPolicy too"
-    there = subsets(first.document)
-    for name, (path, _) in subsets(second.document).items():
+    there = first.subsets
+    for name, (path, _) in second.subsets.items():
         if name in there and _at(one, there[name][0]) != _at(two, path):
             yield path, f"{first.where} has another subset {name}"
     if _seen_in(first) != _seen_in(second):
@@ -133,8 +133,8 @@ def _at(spec: object, path: Path) -> object:
 
 
 def _missing(mine: Iterable[Held], base: list[Held]) -> list[str]:
-    own = {name for held in mine for name in subsets(held.document)}
+    own = {name for held in mine for name in held.subsets}
     fields = {key for held in mine for key in mapping(held.document.spec.get("trafficPolicy"))}
     first = mapping(base[0].document.spec.get("trafficPolicy"))
-    other = [name for held in base[:1] for name in subsets(held.document) if name not in own]
+    other = [name for held in base[:1] for name in held.subsets if name not in own]
     return [f"subset {name}" for name in other] + [key for key in first if key not in fields]

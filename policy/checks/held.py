@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from policy.checks.facts import Facts
@@ -26,6 +27,17 @@ class Held:
     document: Document
     clusters: tuple[str, ...]
     declared: bool = True
+
+    @cached_property
+    def subsets(self) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
+        """Path and labels of each subset of a DestinationRule."""
+        return {
+            str(subset.get("name")): (
+                ("spec", "subsets", index),
+                {str(k): str(v) for k, v in mapping(subset.get("labels")).items()},
+            )
+            for index, subset in mappings(self.document.spec.get("subsets"))
+        }
 
     @property
     def where(self) -> str:
@@ -168,17 +180,6 @@ def _ports(policy: Mapping[str, Any], path: Path, subset: str) -> Iterator[Setti
 
 def _fields(policy: Mapping[str, Any], path: Path) -> dict[str, tuple[Mapping[str, Any], Path]]:
     return {name: (value, (*path, name)) for name in FIELDS if isinstance(value := policy.get(name), Mapping)}
-
-
-def subsets(document: Document) -> dict[str, tuple[Path, Mapping[str, str]]]:
-    """Path and labels of each subset of a DestinationRule."""
-    return {
-        str(subset.get("name")): (
-            ("spec", "subsets", index),
-            {str(k): str(v) for k, v in mapping(subset.get("labels")).items()},
-        )
-        for index, subset in mappings(document.spec.get("subsets"))
-    }
 
 
 def exported_to(document: Document, namespace: str) -> bool:

@@ -12,7 +12,6 @@ from policy.checks.held import (
     route_hosts,
     rule_host,
     selects_workloads,
-    subsets,
 )
 from policy.checks.reach import Reach
 from policy.checks.routes import Destination, Route, mapping
@@ -170,22 +169,22 @@ def _look(
     reach: Reach, policy: Policy, route: Route, destination: Destination, found: dict[tuple[str, str], _Missing]
 ) -> None:
     host, subset = destination.host, destination.subset
-    defining = {c: [r for r in policy.rules_for(c, host) if subset in subsets(r.document)] for c in reach.clusters}
+    defining = {c: [r for r in policy.rules_for(c, host) if subset in r.subsets] for c in reach.clusters}
     rules = [rule for there in defining.values() for rule in there]
     if not rules:
         return
     rule = next((r for r in rules if r.declared), None)
-    document, path = (rule.document, subsets(rule.document)[subset][0]) if rule else (None, ())
+    document, path = (rule.document, rule.subsets[subset][0]) if rule else (None, ())
     missing = found.setdefault((host, subset), _Missing(document or route.placed.document, path or destination.path))
-    labels = subsets(rules[0].document)[subset][1]
+    labels = rules[0].subsets[subset][1]
     clients = route.placed.clusters
     missing.of_clients |= dict.fromkeys(c for c in clients if not defining[c])
+    of_gateways = {c: [r for r in there if not selects_workloads(r.document)] for c, there in defining.items()}
+    seen = {c for c, there in of_gateways.items() if any(_gateway_sees(reach, r.document, host) for r in there)}
     for client, peer in reach.crossings(host, clients, labels):
-        there = [r for r in defining[peer] if not selects_workloads(r.document)]
-        if not there:
-            missing.of_servers[client, peer] = None
-        elif not any(_gateway_sees(reach, r.document, host) for r in there):
-            missing.unseen[client, peer] = None
+        if peer not in seen:
+            where = missing.unseen if of_gateways[peer] else missing.of_servers
+            where[client, peer] = None
 
 
 def _gateway_sees(reach: Reach, document: Document, host: str) -> bool:

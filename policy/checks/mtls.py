@@ -121,6 +121,7 @@ def _whose(reach: Reach, document: Document) -> str:
 
 def _lost(reach: Reach, crossings: list[tuple[str, str]]) -> str:
     clients, servers = _clients(crossings), _servers(crossings)
+    servers = tuple(c for c in reach.clusters if c in servers)
     return f"clients in {', '.join(clients)} lose the endpoints in {', '.join(reach.place(c) for c in servers)}"
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policy.checks.held import Held, Policy, Settings, rule_host, settings, subsets
+from policy.checks.held import Held, Policy, Settings, rule_host, settings
 from policy.checks.reach import Reach
 from policy.checks.routes import whole
 from policy.document import Path
@@ -30,7 +30,7 @@ def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
     for ten seconds or longer."""
     for held in policy.declared("DestinationRule") if reach.several_networks else ():
         seen: set[Path] = set()
-        labels = subsets(held.document)
+        labels = held.subsets
         for each in settings(held.document):
             detection, path = each["outlierDetection"], each.written("outlierDetection")
             if detection is not None and path not in seen and (trip := _trips(detection)):

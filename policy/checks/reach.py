@@ -11,10 +11,19 @@ from topology import Cluster
 CLUSTER_LABEL = "topology.istio.io/cluster"
 NETWORK_LABEL = "topology.istio.io/network"
 REGION_LABEL = "topology.kubernetes.io/region"
+# istiod takes these from nodes, which nobody was asked about.
+NODE_LABELS = frozenset({"topology.kubernetes.io/zone", "topology.istio.io/subzone", "kubernetes.io/hostname"})
 ADDED_LABELS = frozenset({CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL})
 NO_LABELS: Mapping[str, str] = {}
 # pilot/pkg/model/cluster_local.go: never shared between clusters unless serviceSettings say so.
-CLUSTER_LOCAL = {"*.kube-system.svc.cluster.local": True, "kubernetes.default.svc.cluster.local": True}
+CLUSTER_LOCAL = dict.fromkeys(
+    (
+        "*.kube-system.svc.cluster.local",
+        "kubernetes.default.svc.cluster.local",
+        "istiod.istio-system.svc.cluster.local",
+    ),
+    True,
+)
 
 
 class Reach:
@@ -31,6 +40,7 @@ class Reach:
         self.clusters: dict[str, Cluster] = {c.name: c for c in mesh.clusters} if mesh else {}
         self._served_by = {_key(s.service): frozenset(s.served_by) for s in mesh.services} if mesh else {}
         self._local: dict[str, bool] | None = None
+        self._pods: dict[tuple[str, str, frozenset[tuple[str, str]]], list[Pods] | None] = {}
         self._serving: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[str, ...]] = {}
 
     @property
@@ -78,17 +88,24 @@ class Reach:
             cluster: Istio's name of the cluster.
             labels: labels of a subset; those that Istio adds for cluster, network and region count too.
         """
-        key = service_of(host)
-        if key is None:
+        key = host, cluster, frozenset(labels.items())
+        if key not in self._pods:
+            self._pods[key] = self._found(host, cluster, labels)
+        return self._pods[key]
+
+    def _found(self, host: str, cluster: str, labels: Mapping[str, str]) -> list[Pods] | None:
+        name = service_of(host)
+        if name is None:
             return None
-        served_by = self._served_by.get(key)
+        served_by = self._served_by.get(name)
         if not self._there(cluster, labels) or (served_by is not None and cluster not in served_by):
             return []
         service = self.service(host, cluster)
         if not self.asked(cluster) or (service is not None and not service.selector):
             return None
-        own = {k: v for k, v in labels.items() if k not in ADDED_LABELS}
-        return self.facts.pods(cluster, service, own) if service else []
+        own = {k: v for k, v in labels.items() if k not in ADDED_LABELS | NODE_LABELS}
+        found = self.facts.pods(cluster, service, own) if service else []
+        return None if found and labels.keys() & NODE_LABELS else found
 
     def serving(self, host: str, labels: Mapping[str, str] = NO_LABELS) -> tuple[str, ...]:
         """Clusters that serve a host, or may: those with pods, those that were not asked, and where no asked one has
