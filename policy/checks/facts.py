@@ -59,6 +59,7 @@ class Facts:
             seen[link.reader.name].append(link.peer.name)
         self.visible = {name: tuple(clusters) for name, clusters in seen.items()}
         self._read: dict[tuple[str, Name], dict[str, Service]] = {}
+        self._behind: dict[tuple[frozenset[str], Name, frozenset[tuple[str, str]]], dict[str, list[Pods]]] = {}
         self._selected: dict[tuple[str, str, frozenset[tuple[str, str]]], list[Pods]] = {}
         self.routes: tuple[Route, ...] = tuple(route for placed in world.placed for route in routes(placed))
 
@@ -194,7 +195,7 @@ class Facts:
                 found.setdefault(str(subset.get("name") or ""), labels)
         return found
 
-    def endpoints(self, cluster: str, host: str, subset: str) -> dict[str, list[Pods]] | None:
+    def endpoints(self, cluster: str, host: str, subset: str = "") -> Mapping[str, list[Pods]] | None:
         """Pods behind a full host (or a subset of it) by cluster, as this cluster's clients have them.
 
         None where it cannot be known: a cluster was not asked, the host is no Service, its endpoints are not chosen by
@@ -207,6 +208,13 @@ class Facts:
         services = self.services(cluster, name)
         if labels is None or labels.keys() & NODE_LABELS or not any(s.selector for s in services.values()):
             return None
+        # Clusters that read the same ones see the same endpoints.
+        key = frozenset(services), name, frozenset(labels.items())
+        if key not in self._behind:
+            self._behind[key] = self._selected_by(services, labels)
+        return self._behind[key]
+
+    def _selected_by(self, services: Mapping[str, Service], labels: Mapping[str, str]) -> dict[str, list[Pods]]:
         own = {key: value for key, value in labels.items() if key not in PLACE_LABELS}
         asked = labels.items() - own.items()
         return {

@@ -35,7 +35,7 @@ NO_SIDECAR = Rule(
     "warning",
     "Only endpoints with mutual TLS are given to clients on other networks: these pods get none of their requests",
     "Label the namespace istio-injection=enabled and restart the pods",
-    "https://github.com/istio/istio/issues/37258",
+    "https://github.com/istio/istio/issues/26517",
 )
 NO_PORT = Rule(
     "SM212",
@@ -122,12 +122,13 @@ def _ports_of_entries(entries: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def _pairs(facts: Facts, clients: _Clients) -> Iterator[tuple[str, Service, str, Service]]:
-    """Client and server, both with the Service of their own, where the server's may have endpoints."""
+    """Client and server, each with ports of its own for the Service, where the server's may have endpoints."""
     for client in clients.clusters:
         services = facts.services(client, clients.service)
         if client in services:
             for server, theirs in services.items():
-                if server != client and (theirs.selector or server not in facts.world.live):
+                joined = theirs.selector or server not in facts.world.live
+                if server != client and joined and theirs.ports != services[client].ports:
                     yield client, services[client], server, theirs
 
 

@@ -120,7 +120,8 @@ def _endpoints(facts: Facts, reach: Reach, route: Route, destination: Destinatio
     if reach.cluster_local(destination.host):
         return
     found = {c: facts.endpoints(c, destination.host, destination.subset) for c in facts.where(route.placed)}
-    empty = tuple(c for c, pods in found.items() if pods == {})
+    # Where no pod of the Service runs at all, it is not the subset that is wrong.
+    empty = tuple(c for c, pods in found.items() if pods == {} and facts.endpoints(c, destination.host))
     if empty and destination.subset:
         labels = facts.subsets(empty[0], destination.host)[destination.subset]
         wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
