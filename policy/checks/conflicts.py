@@ -13,8 +13,8 @@ TWO_ROUTES = Rule(
     "SM401",
     "Two VirtualServices for one host",
     "error",
-    "A sidecar uses one of them, the older; which one is older can differ from cluster to cluster. Only for gateways "
-    "are they merged",
+    "A sidecar uses one of them: before the others one that exportTo gives to its namespace alone, else the oldest, "
+    "which can be another one in each cluster. Only for gateways are they merged",
     "Write one VirtualService; or let exportTo of each name other namespaces",
     "https://istio.io/latest/docs/reference/config/analysis/ist0109/",
 )

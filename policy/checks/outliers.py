@@ -16,8 +16,8 @@ ONE_ADDRESS = Rule(
     "warning",
     "Clients know the pods of another network by the addresses of its east-west gateway only, so what one pod answers "
     "counts against all of them: few bad answers leave out the whole network",
-    "Count consecutiveGatewayErrors, 3 or more, in place of consecutive5xxErrors (an application's own 500 then "
-    "counts no more), or keep baseEjectionTime as short as an outage of that network may last",
+    "Let 3 errors or more in a row count, best as consecutiveGatewayErrors (an application's own 500 is none); or keep "
+    "baseEjectionTime below 10s; or leave out fewer (maxEjectionPercent below 50)",
     "https://github.com/istio/istio/issues/52435",
 )
 RULES = (ONE_ADDRESS,)

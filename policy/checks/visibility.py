@@ -64,19 +64,42 @@ def _hidden_hosts(reach: Reach, policy: Policy) -> Iterator[Finding]:
         sidecars.setdefault(held.document.namespace, []).append(held)
     if not sidecars:
         return
+    everywhere = [s for s in sidecars.get(reach.root_namespace, ()) if not s.document.spec.get("workloadSelector")]
+    inferred = _Inferred(reach)
     for held in policy.declared("VirtualService", "DestinationRule"):
-        document = held.document
-        mine = sidecars.get(document.namespace) or [
-            s for s in sidecars.get(reach.root_namespace, ()) if not s.document.spec.get("workloadSelector")
-        ]
+        document, space = held.document, held.document.namespace
         routes = document.kind == "VirtualService"
         for host in route_hosts(document) if routes else [rule_host(document)]:
-            for sidecar in mine:
+            for sidecar in sidecars.get(space) or everywhere:
                 clusters = tuple(c for c in sidecar.clusters if c in held.clusters)
-                if clusters and not _imports(
-                    sidecar, document.namespace, host, {document.namespace} if routes else set()
-                ):
+                if not clusters or _imports(sidecar, space, host, {space} if routes else set()):
+                    continue
+                if routes or host not in inferred.by(sidecar, space):
                     yield _not_imported(sidecar, held, host, clusters)
+
+
+class _Inferred:
+    """Hosts that sidecars know because a VirtualService that they import leads there."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._there: dict[str, list[tuple[list[str], str]]] = {}
+        for route in reach.facts.routes:
+            document = route.placed.document
+            hosts = route_hosts(document) if document.kind == "VirtualService" else []
+            for destination in (*route.destinations, *route.mirrors) if hosts else ():
+                self._there.setdefault(document.namespace, []).append((hosts, destination.host))
+        self._by: dict[tuple[int, str], set[str]] = {}
+
+    def by(self, sidecar: Held, space: str) -> set[str]:
+        """Those of one Sidecar, by the VirtualServices of one namespace."""
+        key = id(sidecar), space
+        if key not in self._by:
+            self._by[key] = {
+                host
+                for hosts, host in self._there.get(space, ())
+                if any(_imports(sidecar, space, each, {space}) for each in hosts)
+            }
+        return self._by[key]
 
 
 def _not_imported(sidecar: Held, held: Held, host: str, clusters: tuple[str, ...]) -> Finding:
