@@ -49,14 +49,19 @@ class Review:
     """What is to be said of policy.
 
     Attributes:
-        placed: every document and its clusters.
-        findings: in the order of files and lines.
+        world: the mesh, its policy, and what is live, as they were judged.
+        findings: in the order of files and lines, each once.
         missing: why a judge is not heard in them, one sentence each.
     """
 
-    placed: tuple[Placed, ...]
+    world: World
     findings: tuple[Finding, ...]
     missing: tuple[str, ...] = ()
+
+    @property
+    def placed(self) -> tuple[Placed, ...]:
+        """Every document and its clusters."""
+        return self.world.placed
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -72,6 +77,12 @@ class Review:
     def acknowledged(self) -> tuple[Finding, ...]:
         """What its document gives a reason for."""
         return tuple(finding for finding in self.findings if finding.acknowledged is not None)
+
+    def also(self, findings: Iterable[Finding] = (), missing: Iterable[str] = ()) -> "Review":
+        """The same with what another judge says, or why it could not be heard."""
+        return Review(
+            self.world, _ordered((*self.findings, *findings)), tuple(dict.fromkeys((*self.missing, *missing)))
+        )
 
 
 def gather(mesh: Mesh | None, read: Read) -> Gathered:
@@ -90,11 +101,9 @@ def review(
     gathered: Gathered,
     shapes: Mapping[str, Shape],
     live: Mapping[str, Live] | None = None,
-    judged: Iterable[Finding] = (),
-    missing: Iterable[str] = (),
     further: Sequence[Rule] = (),
 ) -> Review:
-    """All findings of all checks.
+    """What this room itself says of policy.
 
     Args:
         mesh: the declared mesh; None where files are judged without a stack.
@@ -102,20 +111,19 @@ def review(
         shapes: by cluster, what holds a document against the types of the Istio version there; by ``""`` without a
             mesh. A cluster that is not in it has no types to be held against.
         live: by cluster, what it holds.
-        judged: findings of other judges: istioctl, a server-side dry run.
-        missing: why a judge could not be heard.
-        further: rules of the other judges, so that they can be acknowledged.
+        further: rules of other judges (istioctl, a server-side dry run), so that they can be acknowledged.
     """
     world = World(mesh, gathered.placed, live or {})
-    found = [*gathered.findings, *_misshaped(gathered.placed, shapes), *check(world), *judged]
+    found = [*gathered.findings, *_misshaped(gathered.placed, shapes), *check(world)]
     known = {rule.code: rule for rule in (*RULES, *further)}
     for placed in gathered.placed:
         found += _acknowledgements(placed.document, known)
-    unique = dict.fromkeys(found)
-    return Review(
-        gathered.placed,
-        tuple(sorted(unique, key=lambda f: (f.file, f.line, f.rule.code, f.subject, f.message))),
-        tuple(dict.fromkeys(missing)),
+    return Review(world, _ordered(found))
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(
+        sorted(dict.fromkeys(findings), key=lambda f: (f.file, f.line, f.rule.code, f.subject, f.message, f.clusters))
     )
 
 

@@ -64,7 +64,7 @@ def test_the_code_that_was_meant_is_named() -> None:
 
 def test_what_is_acknowledged_with_a_reason_stops_nothing() -> None:
     gathered = gather(MESH, read("{acknowledge.spanmesh.io/SM902: known}"))
-    found = review(MESH, gathered, {}, judged=[at(gathered.placed[0].document, (), OTHER, "m")], further=[OTHER])
+    found = review(MESH, gathered, {}, further=[OTHER]).also([at(gathered.placed[0].document, (), OTHER, "m")])
     assert codes(found) == ["SM902"]
     assert (found.errors, found.warnings, len(found.acknowledged)) == ((), (), 1)
 
@@ -75,7 +75,7 @@ def test_findings_come_in_the_order_of_files_and_lines_and_each_once() -> None:
     early = at(document, ("metadata", "name"), OTHER, "m")
     elsewhere = replace(early, file="0.yaml", line=99)
     gathered = gather(MESH, read())
-    found = review(MESH, gathered, {}, judged=[late, early, late, elsewhere], missing=["a", "b", "a"])
+    found = review(MESH, gathered, {}).also([late, early, late], ["a", "b"]).also([elsewhere, early], ["a"])
     assert found.findings == (elsewhere, early, late)
     assert found.errors == (elsewhere, early)
     assert found.warnings == (late,)

@@ -48,16 +48,17 @@ def test_every_action_is_pinned_to_a_commit_and_says_which_release_that_is() -> 
     lines = [line.strip() for line in WORKFLOW.read_text().splitlines() if "uses:" in line]
     assert lines
     for line in lines:
-        assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+        assert re.search(r"uses: [\w-]+(/[\w-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
     pins = {re.sub(r"^.*uses: ", "", line) for line in lines}
     assert len({pin.split("@")[0] for pin in pins}) == len(pins), "one action at two commits"
 
 
-def test_no_job_may_write_but_the_preview_its_comment() -> None:
+def test_no_job_may_write_but_the_preview_its_comment_and_the_check_of_policy_its_findings() -> None:
     assert DOCUMENT["permissions"] == {}
+    may = {"preview": {"pull-requests"}, "policy": {"security-events"}}
     for name, job in JOBS.items():
         written = {scope for scope, access in job["permissions"].items() if access != "read"}
-        assert written == ({"pull-requests"} if name == "preview" else set()), name
+        assert written == may.get(name, set()), name
 
 
 def test_no_credential_of_the_checkout_is_kept() -> None:
@@ -85,24 +86,24 @@ def test_only_jobs_that_talk_to_clusters_see_secrets_and_only_in_the_steps_that_
 
 def test_secrets_are_never_given_to_code_of_a_fork() -> None:
     assert set(DOCUMENT[True]) == {"pull_request", "push"}  # YAML 1.1 reads the key `on` as true
-    assert started(contexts("pull_request", head="mallory/mesh")) == {"unit", "clusterless", "changes"}
-    assert started(contexts("pull_request", user="dependabot[bot]")) == {"unit", "clusterless", "changes"}
+    assert started(contexts("pull_request", head="mallory/mesh")) == {"unit", "clusterless", "policy", "changes"}
+    assert started(contexts("pull_request", user="dependabot[bot]")) == {"unit", "clusterless", "policy", "changes"}
 
 
 def test_a_pull_request_of_the_repository_is_tested_and_previewed() -> None:
     found = contexts("pull_request")
-    assert started(found) == {"unit", "clusterless", "changes", "preview"}
+    assert started(found) == {"unit", "clusterless", "policy", "changes", "preview"}
     assert stacks(JOBS["preview"], found) == ["prod", "acme-cn"]
 
 
 def test_a_push_is_tested_and_brought_up_in_three_rounds() -> None:
     found = contexts("push")
-    assert started(found) == {"unit", "clusterless", "changes", "up", "up-groups", "up-links"}
+    assert started(found) == {"unit", "clusterless", "policy", "changes", "up", "up-groups", "up-links"}
     rounds = ["up", "up-groups", "up-links"]
     assert [stacks(JOBS[name], found) for name in rounds] == CHANGES["updates"]
     for before, after in pairwise(rounds):
         assert before in JOBS[after]["needs"]
-    assert all({"unit", "clusterless", "changes"} <= set(JOBS[name]["needs"]) for name in rounds)
+    assert all({"unit", "clusterless", "policy", "changes"} <= set(JOBS[name]["needs"]) for name in rounds)
     # Otherwise a round without stacks, which is skipped, would skip those after it.
     assert all("!failure() && !cancelled()" in JOBS[name]["if"] for name in rounds[1:])
 
@@ -110,7 +111,18 @@ def test_a_push_is_tested_and_brought_up_in_three_rounds() -> None:
 def test_what_concerns_no_stack_neither_previews_nor_brings_up() -> None:
     nothing: dict[str, list[object]] = {"changed": [], "updates": [[], [], []]}
     for event in ("pull_request", "push"):
-        assert started(contexts(event, changes=nothing)) == {"unit", "clusterless", "changes"}
+        assert started(contexts(event, changes=nothing)) == {"unit", "clusterless", "policy", "changes"}
+
+
+def test_findings_of_policy_are_shown_also_where_they_stop_the_job_but_not_by_who_may_write_nothing() -> None:
+    *_, check, show = JOBS["policy"]["steps"]
+    assert "--output sarif" in check["run"]
+    assert show["with"]["sarif_file"] == "sarif"
+    assert "!cancelled()" in show["if"], "the step before it fails on errors"
+    assert evaluate(show["if"], contexts("push"))
+    assert evaluate(show["if"], contexts("pull_request"))
+    assert not evaluate(show["if"], contexts("pull_request", head="mallory/mesh"))
+    assert not evaluate(show["if"], contexts("pull_request", user="dependabot[bot]"))
 
 
 def test_rounds_without_stacks_are_left_out() -> None:
