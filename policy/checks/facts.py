@@ -30,12 +30,13 @@ class _Hosts:
     def add(self, host: str, document: Document, value: Mapping[str, object]) -> None:
         (self.wild if host.startswith("*") else self.exact)[host].append((document, value))
 
+    found: dict[str, list[tuple[Document, Mapping[str, object]]]] = field(default_factory=dict)
+
     def get(self, host: str) -> list[tuple[Document, Mapping[str, object]]]:
-        found = list(self.exact.get(host, ()))
-        for pattern, values in self.wild.items():
-            if host.endswith(pattern[1:]):
-                found += values
-        return found
+        if host not in self.found:
+            wild = [value for pattern, values in self.wild.items() if host.endswith(pattern[1:]) for value in values]
+            self.found[host] = [*self.exact.get(host, ()), *wild]
+        return self.found[host]
 
 
 class Facts:
@@ -59,6 +60,7 @@ class Facts:
             seen[link.reader.name].append(link.peer.name)
         self.visible = {name: tuple(clusters) for name, clusters in seen.items()}
         self._read: dict[tuple[str, Name], dict[str, Service]] = {}
+        self._subsets: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
         self._behind: dict[tuple[frozenset[str], Name, frozenset[tuple[str, str]]], dict[str, list[Pods]]] = {}
         self._selected: dict[tuple[str, str, frozenset[tuple[str, str]]], list[Pods]] = {}
         self.routes: tuple[Route, ...] = tuple(route for placed in world.placed for route in routes(placed))
@@ -186,8 +188,13 @@ class Facts:
         """The DestinationRules for the full host, in this cluster; wildcards last."""
         return [document for document, _ in self._policy[cluster]["DestinationRule"].get(host)]
 
-    def subsets(self, cluster: str, host: str) -> dict[str, dict[str, str]]:
+    def subsets(self, cluster: str, host: str) -> Mapping[str, dict[str, str]]:
         """Labels of each subset of the full host in this cluster; the first that defines one counts."""
+        if (cluster, host) not in self._subsets:
+            self._subsets[cluster, host] = self._defined(cluster, host)
+        return self._subsets[cluster, host]
+
+    def _defined(self, cluster: str, host: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
         for rule in self.rules(cluster, host):
             for _, subset in mappings(rule.spec.get("subsets")):
