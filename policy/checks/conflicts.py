@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from policy.checks.held import Held, Policy, exported_to, items, namespace_of, selects_workloads
+from policy.checks.held import EVERYWHERE, Held, Policy, items, namespace_of, selects_workloads
 from policy.checks.reach import Reach
 from policy.checks.routes import mapping
 from policy.document import Path
@@ -37,7 +37,6 @@ HIDES = Rule(
     "https://istio.io/latest/docs/ops/best-practices/traffic-management/#cross-namespace-configuration",
 )
 RULES = (TWO_ROUTES, TWO_RULES, HIDES)
-EVERYWHERE = "*"
 
 
 def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
@@ -73,7 +72,7 @@ def _routes(found: _Found, cluster: str, host: str, held: list[Held]) -> None:
     first: dict[str, Held] = {}
     # What is live already is older than what is declared.
     for each in sorted(held, key=lambda h: h.declared):
-        spaces = _seen_in(each)
+        spaces = each.seen_in
         other = next(iter(first.values()), None) if EVERYWHERE in spaces else None
         other = other or next((first[s] for s in (EVERYWHERE, *spaces) if s in first), None)
         if other is not None and each.declared:
@@ -81,13 +80,6 @@ def _routes(found: _Found, cluster: str, host: str, held: list[Held]) -> None:
             found.add(each, TWO_ROUTES, ("spec", "hosts"), message, cluster)
         for space in spaces:
             first.setdefault(space, each)
-
-
-def _seen_in(held: Held) -> list[str]:
-    names = [str(name) for name in items(held.document.spec, "exportTo")]
-    if not names or EVERYWHERE in names:
-        return [EVERYWHERE]
-    return [held.document.namespace if name == "." else name for name in names]
 
 
 def _rules(reach: Reach, found: _Found, cluster: str, host: str, rules: list[Held]) -> None:
@@ -101,11 +93,11 @@ def _rules(reach: Reach, found: _Found, cluster: str, host: str, rules: list[Hel
     home = namespace_of(host)
     for space, mine in spaces.items():
         base = [h for s in (home, reach.root_namespace) if s != space for h in spaces.get(s, ())]
-        base = [h for h in base if exported_to(h.document, space)]
+        base = [h for h in base if h.seen_from(space)]
         if space == reach.root_namespace != home and home in spaces:
             first = spaces[home][0]
             for each in mine:
-                if each.declared and exported_to(first.document, EVERYWHERE):
+                if each.declared and EVERYWHERE in first.seen_in:
                     found.add(each, HIDES, ("spec", "host"), f"no client uses it: {first.where} comes first", cluster)
         elif base and space != home and mine[-1].declared and (missing := _missing(mine, base)):
             message = f"clients in {space} use it in place of {base[0].where}, and it lacks {', '.join(missing)}"
@@ -122,7 +114,7 @@ def _lost(first: Held, second: Held) -> Iterator[tuple[Path, str]]:
     for name, (path, _) in second.subsets.items():
         if name in there and _at(one, there[name][0]) != _at(two, path):
             yield path, f"{first.where} has another subset {name}"
-    if _seen_in(first) != _seen_in(second):
+    if first.seen_in != second.seen_in:
         yield ("spec", "exportTo"), f"{first.where} has another exportTo, so the two are not merged"
 
 

@@ -6,11 +6,18 @@ from functools import cached_property
 from typing import Any
 
 from policy.checks.facts import Facts
+from policy.checks.reach import mesh_config
 from policy.checks.routes import mapping, mappings, whole
 from policy.document import Document, Path
 from policy.hosts import full_name, service_of
 
 MESH_GATEWAY = "mesh"
+EVERYWHERE = "*"
+# Keys of meshConfig that say who sees what does not say so itself.
+DEFAULT_EXPORT = {
+    "DestinationRule": "defaultDestinationRuleExportTo",
+    "VirtualService": "defaultVirtualServiceExportTo",
+}
 FIELDS = ("loadBalancer", "connectionPool", "outlierDetection", "tls")
 
 
@@ -22,11 +29,25 @@ class Held:
         document: the object; of a live one of others, no file.
         clusters: where it is, in the mesh's order; without a mesh one cluster that has no name.
         declared: whether it is of this mesh's policy.
+        default_export: namespaces that see it where it does not say so itself.
     """
 
     document: Document
     clusters: tuple[str, ...]
     declared: bool = True
+    default_export: tuple[str, ...] = (EVERYWHERE,)
+
+    @property
+    def seen_in(self) -> tuple[str, ...]:
+        """Namespaces whose proxies see it; ``*`` alone for all (spec.exportTo)."""
+        names = tuple(str(name) for name in items(self.document.spec, "exportTo")) or self.default_export
+        return (
+            (EVERYWHERE,) if EVERYWHERE in names else tuple(n if n != "." else self.document.namespace for n in names)
+        )
+
+    def seen_from(self, namespace: str) -> bool:
+        """Whether proxies of a namespace see it."""
+        return bool({EVERYWHERE, namespace} & set(self.seen_in))
 
     @cached_property
     def subsets(self) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
@@ -81,19 +102,28 @@ class Policy:
 
     def __init__(self, facts: Facts) -> None:
         self.of_kind: dict[str, list[Held]] = {}
+        exports = {kind: mesh_config(facts.world, key) for kind, key in DEFAULT_EXPORT.items()}
+        self._exports = {kind: tuple(map(str, names)) for kind, names in exports.items() if isinstance(names, list)}
+        taken: set[tuple[str, tuple[str, str, str, str]]] = set()
         for placed in facts.world.placed:
-            held = Held(placed.document, facts.where(placed))
-            self.of_kind.setdefault(held.document.kind, []).append(held)
+            clusters = facts.where(placed)
+            self._add(placed.document, clusters, declared=True)
+            taken.update((cluster, placed.document.identity) for cluster in clusters)
         for cluster, live in facts.world.live.items():
-            for body in live.others:
-                held = Held(Document("", 0, body), (cluster,), declared=False)
-                self.of_kind.setdefault(held.document.kind, []).append(held)
+            for document in (Document("", 0, body) for body in live.others):
+                # One of the same name is the same object, not a second one: whose it is, others tell.
+                if (cluster, document.identity) not in taken:
+                    self._add(document, (cluster,), declared=False)
         self._rules: dict[tuple[str, str], list[Held]] = {}
         self._routes: dict[tuple[str, str], list[Held]] = {}
         for held in self.of_kind.get("DestinationRule", ()):
             _index(self._rules, held, [rule_host(held.document)])
         for held in self.of_kind.get("VirtualService", ()):
             _index(self._routes, held, route_hosts(held.document))
+
+    def _add(self, document: Document, clusters: tuple[str, ...], *, declared: bool) -> None:
+        held = Held(document, clusters, declared, self._exports.get(document.kind) or (EVERYWHERE,))
+        self.of_kind.setdefault(document.kind, []).append(held)
 
     def declared(self, *kinds: str) -> Iterator[Held]:
         """What is declared of these kinds."""
@@ -180,12 +210,6 @@ def _ports(policy: Mapping[str, Any], path: Path, subset: str) -> Iterator[Setti
 
 def _fields(policy: Mapping[str, Any], path: Path) -> dict[str, tuple[Mapping[str, Any], Path]]:
     return {name: (value, (*path, name)) for name in FIELDS if isinstance(value := policy.get(name), Mapping)}
-
-
-def exported_to(document: Document, namespace: str) -> bool:
-    """Whether proxies of a namespace see the object (spec.exportTo; without it every namespace does)."""
-    names = items(document.spec, "exportTo")
-    return not names or "*" in names or namespace in names or ("." in names and namespace == document.namespace)
 
 
 def selects_workloads(document: Document) -> bool:

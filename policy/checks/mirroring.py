@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from policy.checks.held import (
     Held,
     Policy,
-    exported_to,
-    items,
     namespace_of,
     route_hosts,
     rule_host,
@@ -153,6 +151,7 @@ class _Missing:
     of_clients: dict[str, None] = field(default_factory=dict)
     of_servers: dict[tuple[str, str], None] = field(default_factory=dict)
     unseen: dict[tuple[str, str], None] = field(default_factory=dict)
+    shown: str = "*"
 
 
 def _subsets(reach: Reach, policy: Policy) -> Iterator[Finding]:
@@ -180,18 +179,19 @@ def _look(
     clients = route.placed.clusters
     missing.of_clients |= dict.fromkeys(c for c in clients if not defining[c])
     of_gateways = {c: [r for r in there if not selects_workloads(r.document)] for c, there in defining.items()}
-    seen = {c for c, there in of_gateways.items() if any(_gateway_sees(reach, r.document, host) for r in there)}
+    seen = {c for c, there in of_gateways.items() if any(_gateway_sees(reach, r, host) for r in there)}
     for client, peer in reach.crossings(host, clients, labels):
         if peer not in seen:
             where = missing.unseen if of_gateways[peer] else missing.of_servers
             where[client, peer] = None
+    missing.shown = ", ".join(rules[0].seen_in)
 
 
-def _gateway_sees(reach: Reach, document: Document, host: str) -> bool:
-    if document.namespace == EAST_WEST_NAMESPACE:
+def _gateway_sees(reach: Reach, rule: Held, host: str) -> bool:
+    namespace = rule.document.namespace
+    if namespace == EAST_WEST_NAMESPACE:
         return True
-    mine = document.namespace in {namespace_of(host), reach.root_namespace}
-    return mine and exported_to(document, EAST_WEST_NAMESPACE)
+    return namespace in {namespace_of(host), reach.root_namespace} and rule.seen_from(EAST_WEST_NAMESPACE)
 
 
 def _told(reach: Reach, host: str, subset: str, missing: _Missing) -> Iterator[Finding]:
@@ -204,10 +204,9 @@ def _told(reach: Reach, host: str, subset: str, missing: _Missing) -> Iterator[F
         message = f"has no DestinationRule with subset {subset} of {host}: its east-west gateway resets connections"
         yield at(document, path, MISSING_SUBSET, *_between(reach, missing.of_servers, message))
     if missing.unseen:
-        shown = ", ".join(map(str, items(document.spec, "exportTo"))) or "*"
         message = (
             f"hides subset {subset} of {host} from its east-west gateway (namespace {document.namespace}, exportTo "
-            f"{shown}), which resets connections"
+            f"{missing.shown}), which resets connections"
         )
         yield at(document, path, UNSEEN_SUBSET, *_between(reach, missing.unseen, message))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from policy.checks.facts import Facts
 from policy.hosts import SUFFIX, service_of
-from policy.world import Pods, Service
+from policy.world import Pods, Service, World
 from topology import Cluster
 
 CLUSTER_LABEL = "topology.istio.io/cluster"
@@ -56,9 +56,7 @@ class Reach:
 
     def mesh_config(self, key: str) -> Any:
         """A key of meshConfig, as the mesh's Istio values have it; None where they do not."""
-        mesh = self.facts.world.mesh
-        config = mesh.istio.values.get("meshConfig") if mesh else None
-        return config.get(key) if isinstance(config, Mapping) else None
+        return mesh_config(self.facts.world, key)
 
     @property
     def root_namespace(self) -> str:
@@ -181,6 +179,12 @@ class Reach:
         found = self.clusters[cluster]
         own = {CLUSTER_LABEL: cluster, NETWORK_LABEL: found.network, REGION_LABEL: found.region}
         return all(own[key] in {None, value} for key, value in labels.items() if key in own)
+
+
+def mesh_config(world: World, key: str) -> Any:
+    """A key of meshConfig, as the mesh's Istio values have it; None where they do not, or there is no mesh."""
+    config = world.mesh.istio.values.get("meshConfig") if world.mesh else None
+    return config.get(key) if isinstance(config, Mapping) else None
 
 
 def in_mesh(host: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policy.checks.held import Held, Policy, exported_to, items, namespace_of, route_hosts, rule_host
+from policy.checks.held import Held, Policy, items, namespace_of, route_hosts, rule_host
 from policy.checks.reach import Reach
 from policy.checks.routes import gateways, mapping, mappings, whole
 from policy.finding import Finding, Rule, at
@@ -140,7 +140,7 @@ def _hidden_subsets(reach: Reach, policy: Policy) -> Iterator[Finding]:
             hiding: dict[str, Held] = {}
             for cluster in reach.facts.where(route.placed) if destination.subset else ():
                 rules = [r for r in policy.rules(cluster, destination.host) if destination.subset in r.subsets]
-                if rules and not any(exported_to(r.document, document.namespace) for r in rules):
+                if rules and not any(r.seen_from(document.namespace) for r in rules):
                     hiding[cluster] = rules[0]
             for rule in list(hiding.values())[:1]:
                 message = f"{destination} is defined by {rule.where}, whose exportTo leaves out {document.namespace}"
