@@ -7,6 +7,7 @@ import pulumi
 from components import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs, samples
 from components.links import Access
 from components.providers import cluster_provider
+from judges.program import check_policy
 from live.api_servers import ca_certificates
 from live.declaration import program_mesh
 from live.division import clusters_up
@@ -17,7 +18,7 @@ from live.release_failure import explain_failed_release
 from live.remote_sync import in_use
 from live.sources import Sources, engine_stack_outputs
 from policy.files import read_items
-from policy.placement import place
+from policy.review import gather
 from topology import MeshConfigError, load_mesh, load_sample, members
 
 config = pulumi.Config()
@@ -30,9 +31,11 @@ try:
     accesses = read_accesses(declared, clusters, sources)
     links = Access() if group else Access(ca_certificates(declared, sources), in_use(accesses))
     given = None if group else read_given_trust(declared, sources)
-    check_clusters(declared, group, accesses)
+    answering = check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
-    policy, findings = place(declared, read_items(declared.policies, Path.cwd()).documents)
+    gathered = gather(declared, read_items(declared.policies, Path.cwd()))
+    if not group:
+        check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error
 
@@ -42,9 +45,9 @@ stack: Mesh | Group | TrustAndLinks
 if group:
     stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
 elif declared.groups:
-    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given, policy))
+    stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given, gathered.placed))
 else:
-    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, policy))
-samples(sample, declared, stack.clusters, providers, policy)
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, gathered.placed))
+samples(sample, declared, stack.clusters, providers, gathered.placed)
 for name, value in stack.summary(declared).items():
     pulumi.export(name, value)

@@ -152,7 +152,7 @@ def _cluster(access: ClusterAccess, version: str) -> _Found:
     return _Found(uid, node_facts(access), problems)
 
 
-def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> None:
+def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> dict[str, ClusterAccess]:
     """What the Pulumi program asks of the clusters before it declares anything; warnings go to Pulumi's log.
 
     A pull request is previewed where the clusters may be out of reach: a preview only warns of that, an update needs
@@ -163,6 +163,9 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
         group: whose clusters this stack brings up; None: all, or trust and links.
         accesses: the clusters of this stack.
 
+    Returns:
+        Those of the clusters that answer.
+
     Raises:
         MeshConfigError: with everything that stands in the way.
     """
@@ -172,3 +175,4 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
     for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
         pulumi.log.warn(str(problem))
     report.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())
+    return answering

@@ -11,6 +11,9 @@ from policy.document import Document
 STACK = "spanmesh.io/stack"
 FILE = "spanmesh.io/file"
 SPEC_HASH = "spanmesh.io/spec-hash"
+# A field that somebody changed by hand is the stack's again with the next change of the object, where an apply would
+# end in a conflict: https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/
+TAKE_BACK = {"pulumi.com/patchForce": "true"}
 LABEL_LENGTH = 63
 
 
@@ -24,7 +27,7 @@ def applied(document: Document, stack: str) -> dict[str, Any]:
     body = copy.deepcopy(dict(document.body))
     metadata = body.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels(document, stack)}
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), FILE: document.file}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **TAKE_BACK, FILE: document.file}
     return body
 
 

@@ -12,7 +12,18 @@ from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiStack
 from live.kubeconfig import ClusterAccess
 
-LINKED = ["__main__.py", "Pulumi.yaml", "components", "live", "policy", "topology", ".venv", ".charts"]
+LINKED = [
+    "__main__.py",
+    "Pulumi.yaml",
+    "components",
+    "judges",
+    "live",
+    "policy",
+    "toolchain",
+    "topology",
+    ".venv",
+    ".charts",
+]
 
 
 @dataclass

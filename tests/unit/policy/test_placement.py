@@ -135,7 +135,10 @@ def test_applied_objects_say_where_they_come_from() -> None:
         "spanmesh.io/file": "policies.team.a.hello.yaml",
         "spanmesh.io/spec-hash": spec_hash(declared.body),
     }
-    assert body["metadata"]["annotations"] == {"spanmesh.io/file": "policies/team a/hello.yaml"}
+    assert body["metadata"]["annotations"] == {
+        "spanmesh.io/file": "policies/team a/hello.yaml",
+        "pulumi.com/patchForce": "true",
+    }
     assert "labels" not in declared.body["metadata"]
 
 
