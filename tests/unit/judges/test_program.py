@@ -22,7 +22,7 @@ WARNING = Rule("SM901", "A warning", "warning", "Requests may fail", "Think", "h
     "policies/a.yaml",
 )
 GATHERED = Gathered((Placed(DOCUMENT, ("cluster1",)),), ())
-ACCESSES = {"cluster1": ClusterAccess("cluster1", "", {})}
+ACCESSES = {"cluster1": ClusterAccess("cluster1", {})}
 
 
 @pytest.fixture
