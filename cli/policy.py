@@ -21,7 +21,7 @@ from policy.files import Read, read_items, read_paths
 from policy.finding import Finding
 from policy.provenance import applied
 from policy.review import Gathered, Review, gather
-from policy.written import traffic_policy
+from policy.written.traffic import documents
 from topology import Istio, Mesh, MeshConfigError, Problem, load_sample
 from topology.checks import policy as checks
 from topology.load import validated
@@ -148,11 +148,15 @@ def print_policy(
     gathered = gather(mesh, read_items(mesh.policies, cwd))
     _refuse_half(gathered)
     bodies = (
-        (f"{placed.document.file}:{placed.document.line} in {', '.join(placed.clusters)}", placed.document)
+        (f"{_source(placed.document)} in {', '.join(placed.clusters)}", placed.document)
         for placed in gathered.placed
         if placed.clusters and cluster in (None, *placed.clusters)
     )
     _print_yaml((comment, applied(document, own_name(name))) for comment, document in bodies)
+
+
+def _source(document: Document) -> str:
+    return document.file if document.file.startswith(f"{MESH}.") else f"{document.file}:{document.line}"
 
 
 def _refuse_half(gathered: Gathered) -> None:
@@ -233,11 +237,18 @@ def _print_helper(
 
 def _documents(helper: Canary | LocalityFailover) -> list[Document]:
     if isinstance(helper, Canary):
-        return traffic_policy("", canary=helper)
-    return traffic_policy("", locality_failover=helper)
+        return documents("", canary=helper)
+    return documents("", failover=helper)
 
 
 def _print_yaml(bodies: Iterator[tuple[str, Any]]) -> None:
     for comment, body in bodies:
         typer.echo("---" + (f"\n# {comment}" if comment else ""))
-        typer.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.dump(body, Dumper=_Plain, sort_keys=False, allow_unicode=True), nl=False)
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML in which what stands twice is written twice, and not as an anchor."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

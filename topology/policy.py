@@ -132,13 +132,21 @@ class LocalityFailover(Declared):
     retries: Retries | None = Field(default_factory=Retries, description="Requests sent again; null: Istio's own.")
 
 
-class CanaryItem(Narrowed):
+class Helper(Narrowed):
+    """What is written as a VirtualService and a DestinationRule, and where it goes."""
+
+    acknowledge: dict[str, str] = Field(
+        default_factory=dict, description="Findings that are meant: the reason, by the code (docs/policy-checks.md)."
+    )
+
+
+class CanaryItem(Helper):
     """A canary and where it goes."""
 
     canary: Canary = Field(description="The Service and its versions.")
 
 
-class LocalityFailoverItem(Narrowed):
+class LocalityFailoverItem(Helper):
     """A locality failover and where it goes."""
 
     locality_failover: LocalityFailover = Field(description="Requests stay in their region until it fails.")

@@ -1,8 +1,10 @@
 """Canary and locality failover of one Service, as one VirtualService and one DestinationRule."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy.document import Document
+from policy.finding import ACKNOWLEDGE
 from policy.hosts import full_name
 from topology.policy import Canary, LocalityFailover, Retries, subset_name
 
@@ -10,10 +12,14 @@ from topology.policy import Canary, LocalityFailover, Retries, subset_name
 API_VERSION = "networking.istio.io/v1"
 
 
-def traffic_policy(
-    file: str, canary: Canary | None = None, locality_failover: LocalityFailover | None = None
+def documents(
+    file: str,
+    canary: Canary | None = None,
+    failover: LocalityFailover | None = None,
+    versions: Sequence[Canary] = (),
+    acknowledge: Mapping[str, str] | None = None,
 ) -> list[Document]:
-    """The objects of one Service: the VirtualService, where one is needed, and the DestinationRule.
+    """The objects of one Service in one cluster: the VirtualService, where one is needed, and the DestinationRule.
 
     Both helpers go into the same two objects: of several DestinationRules for a host istiod takes the trafficPolicy of
     the oldest alone, and of several VirtualServices one
@@ -22,34 +28,29 @@ def traffic_policy(
     Args:
         file: the key of the stack file that says so.
         canary: shares of the requests by version.
-        locality_failover: which region's endpoints are taken; of the same Service.
+        failover: which region's endpoints are taken.
+        versions: canaries of the same Service in other clusters. Their subsets are needed here too: an east-west
+            gateway passes on what is meant for a subset only if its own istiod knows that.
+        acknowledge: reasons by the codes of findings.
 
     Raises:
-        ValueError: neither is given, or they are of two Services.
+        ValueError: nothing is given, or what is given is of several Services.
     """
-    services = {helper.service for helper in (canary, locality_failover) if helper}
-    if len(services) != 1:
+    given = [helper for helper in (canary, failover, *versions) if helper]
+    if len({helper.service for helper in given}) != 1:
         raise ValueError("a canary, a locality failover, or both of one Service are needed")
-    name, _, namespace = services.pop().partition(".")
+    name, _, namespace = given[0].service.partition(".")
     host = full_name(name, namespace)
-    retries = locality_failover.retries if locality_failover else None
-    specs = [
-        ("VirtualService", _virtual_service(host, canary, retries) if canary or retries else None),
-        ("DestinationRule", _destination_rule(host, canary, locality_failover)),
-    ]
+    retries = failover.retries if failover else None
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace}
+    if acknowledge:
+        metadata["annotations"] = {ACKNOWLEDGE + code: reason for code, reason in acknowledge.items()}
+    specs = {"DestinationRule": _destination_rule(host, [*([canary] if canary else []), *versions], failover)}
+    if canary or retries:
+        specs = {"VirtualService": _virtual_service(host, canary, retries), **specs}
     return [
-        Document(
-            file,
-            1,
-            {
-                "apiVersion": API_VERSION,
-                "kind": kind,
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": spec,
-            },
-        )
-        for kind, spec in specs
-        if spec
+        Document(file, 1, {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec})
+        for kind, spec in specs.items()
     ]
 
 
@@ -84,12 +85,13 @@ def _retries(retries: Retries) -> dict[str, Any]:
     return {"attempts": retries.attempts, **timeout, "retryOn": retries.retry_on, "retryRemoteLocalities": True}
 
 
-def _destination_rule(host: str, canary: Canary | None, failover: LocalityFailover | None) -> dict[str, Any]:
+def _destination_rule(host: str, canaries: Sequence[Canary], failover: LocalityFailover | None) -> dict[str, Any]:
     spec: dict[str, Any] = {"host": host}
     if failover:
         spec["trafficPolicy"] = _traffic_policy(failover)
-    if canary:
-        spec["subsets"] = [{"name": subset_name(v), "labels": {canary.label: v}} for v in canary.versions]
+    labels = {subset_name(v): {canary.label: v} for canary in canaries for v in canary.versions}
+    if labels:
+        spec["subsets"] = [{"name": name, "labels": label} for name, label in labels.items()]
     return spec
 
 

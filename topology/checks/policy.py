@@ -113,27 +113,24 @@ def locality_failover(key: str, item: LocalityFailover, mesh: Mesh | None) -> It
 
 
 def _meeting(first_key: str, first: Helper, key: str, item: Helper, mesh: Mesh) -> Iterator[Problem]:
-    one, other = chosen(mesh, first), chosen(mesh, item)
-    both = [name for name in one if name in other]
-    if not both:
+    if isinstance(first, CanaryItem) and isinstance(item, CanaryItem):
+        kind, service = "canary", item.canary.service
+        if first.canary.label != item.canary.label:
+            yield Problem(
+                f"{key}.canary.label",
+                f"{first_key} tells the versions of {service} by the label {first.canary.label}, and this one by "
+                f"{item.canary.label}; the subsets of both go to every cluster",
+                "Take one label",
+            )
+    elif isinstance(first, LocalityFailoverItem) and isinstance(item, LocalityFailoverItem):
+        kind, service = "localityFailover", item.locality_failover.service
+    else:
         return
-    if type(first) is type(item):
-        kind, service = (
-            ("canary", first.canary.service)
-            if isinstance(first, CanaryItem)
-            else ("localityFailover", first.locality_failover.service)
-        )
+    if both := [name for name in chosen(mesh, first) if name in chosen(mesh, item)]:
         yield Problem(
             f"{key}.{kind}",
             f"{first_key} is a {kind} of {service} too, and both go to {', '.join(both)}",
             "Keep one, or narrow them to different clusters",
-        )
-    elif one != other:
-        yield Problem(
-            key,
-            f"it and {first_key} are of one Service, and in {', '.join(both)} they have to share one VirtualService "
-            f"and one DestinationRule; but this one goes to {', '.join(other)}, and that one to {', '.join(one)}",
-            "Give both the same `clusters`, `networks` and `regions`",
         )
 
 

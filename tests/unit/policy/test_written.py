@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from policy.document import Document
-from policy.written import traffic_policy, written
+from policy.written import written
+from policy.written.traffic import documents
 from tests.unit.topology.test_load import changed
 from topology import load_mesh
 from topology.policy import Canary, LocalityFailover, Narrowed
@@ -111,20 +112,51 @@ def test_retries_can_be_left_to_istio_or_switched_off(retries: Any, kinds: list[
         assert spec(documents, "VirtualService")["http"][0]["retries"] == {"attempts": 0}
 
 
-def test_helpers_narrowed_to_different_clusters_are_objects_of_their_own() -> None:
-    documents = of(
+def test_a_narrowed_canary_routes_there_alone_and_its_subsets_are_known_everywhere() -> None:
+    (rule, rule_where), (route, where) = of({"canary": CANARY, "clusters": ["cluster2"]})
+    assert (route.kind, where.clusters) == ("VirtualService", ["cluster2"])
+    assert (rule.kind, rule_where.clusters) == ("DestinationRule", [])
+    assert [subset["name"] for subset in rule.spec["subsets"]] == ["v2", "v1"]
+
+
+def test_each_cluster_has_one_route_and_one_rule_whatever_goes_there() -> None:
+    made = of(
         {"canary": CANARY, "clusters": ["cluster1"]},
-        {"canary": {**CANARY, "versions": {"v1": 100, "v2": 0}}, "regions": ["cn-east-3"]},
+        {"canary": {**CANARY, "versions": {"v1": 100, "v3": 0}}, "regions": ["cn-east-3"]},
         {"localityFailover": FAILOVER, "networks": ["network2"]},
     )
-    where = [(d.kind, d.file, narrowed.clusters or narrowed.regions) for d, narrowed in documents]
-    assert where == [
+    assert [(d.kind, d.file, narrowed.clusters) for d, narrowed in made] == [
         ("VirtualService", "spanmesh:mesh.policies[0]", ["cluster1"]),
         ("DestinationRule", "spanmesh:mesh.policies[0]", ["cluster1"]),
-        ("VirtualService", "spanmesh:mesh.policies[1]", ["cn-east-3"]),
-        ("DestinationRule", "spanmesh:mesh.policies[1]", ["cn-east-3"]),
+        ("VirtualService", "spanmesh:mesh.policies[1]", ["cluster2"]),
+        ("DestinationRule", "spanmesh:mesh.policies[1]", ["cluster2"]),
     ]
-    assert "trafficPolicy" in documents[3][0].spec
+    first, second = made[1][0].spec, made[3][0].spec
+    assert "trafficPolicy" not in first
+    assert "trafficPolicy" in second
+    assert {s["name"] for s in first["subsets"]} == {s["name"] for s in second["subsets"]} == {"v1", "v2", "v3"}
+    assert "retries" not in made[0][0].spec["http"][0]
+    assert "retries" in made[2][0].spec["http"][0]
+
+
+def test_a_failover_where_a_canary_is_not_leaves_the_routes_as_they_are() -> None:
+    made = of({"localityFailover": FAILOVER}, {"canary": CANARY, "clusters": ["cluster2"]})
+    routes = {tuple(narrowed.clusters): d.spec["http"] for d, narrowed in made if d.kind == "VirtualService"}
+    assert [each["destination"] for each in routes["cluster1",][0]["route"]] == [{"host": HOST}]
+    assert [each["weight"] for each in routes["cluster2",][0]["route"]] == [20, 80]
+    assert [narrowed.clusters for d, narrowed in made if d.kind == "DestinationRule"] == [[]]
+
+
+def test_findings_of_a_helper_are_acknowledged_in_the_objects_that_it_stands_for() -> None:
+    made = of(
+        {"canary": CANARY, "acknowledge": {"SM306": "no failover is meant"}},
+        {"localityFailover": FAILOVER, "acknowledge": {"SM307": "one pod a region"}},
+    )
+    for document, _ in made:
+        assert document.annotations == {
+            "acknowledge.spanmesh.io/SM306": "no failover is meant",
+            "acknowledge.spanmesh.io/SM307": "one pod a region",
+        }
 
 
 def test_a_declared_service_goes_without_selector_to_the_clusters_that_do_not_run_it() -> None:
@@ -140,6 +172,6 @@ def test_a_declared_service_goes_without_selector_to_the_clusters_that_do_not_ru
 def test_helpers_of_two_services_do_not_share_objects() -> None:
     canary = Canary.model_validate(CANARY)
     with pytest.raises(ValueError, match="one Service"):
-        traffic_policy("x", canary, LocalityFailover(service="other.sample"))
+        documents("x", canary, LocalityFailover(service="other.sample"))
     with pytest.raises(ValueError, match="needed"):
-        traffic_policy("x")
+        documents("x")
