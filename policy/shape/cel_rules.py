@@ -32,12 +32,14 @@ class Broken:
     Attributes:
         path: of the value, from the document's top.
         says: the rule's own message, or the rule.
-        unknown: why the rule could not be judged; None where it was, and is broken.
+        unknown: why the rule could not be judged at all; None where it could.
+        error: with what error it ended, where it did not say yes or no.
     """
 
     path: Path
     says: str
     unknown: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,11 @@ class RuleTree:
 
     Args:
         schema: a structural schema of a CRD.
+        functions: what its rules may call besides what Kubernetes has.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        self._root = _node(schema)
+    def __init__(self, schema: Schema, functions: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self._root = _node(schema, FUNCTIONS | dict(functions or {}))
 
     def broken(self, value: Any) -> Iterator[Broken | Repeated]:
         """Every rule that ``value`` breaks, and every item that a list of unique keys has twice.
@@ -79,24 +82,24 @@ class RuleTree:
 class _Rule:
     """One rule, compiled when it is first needed."""
 
-    def __init__(self, text: str, message: str) -> None:
-        self.text, self.message = text, message
+    def __init__(self, text: str, message: str, functions: Mapping[str, Callable[..., Any]]) -> None:
+        self.text, self.message, self._functions = text, message, functions
         self._context = cel.Context()
         self._program: cel.Program | None = None
 
-    def judge(self, value: Any) -> tuple[bool, str | None]:
-        """Whether it holds, and why that cannot be told."""
+    def judge(self, value: Any, path: Path) -> Broken | None:
+        """What is to be said of a value; None where the rule holds."""
+        says = self.message or self.text
         try:
             if self._program is None:
                 self._program = cel.compile(self.text)
-                used = {name: FUNCTIONS[name] for name in self._program.functions() if name in FUNCTIONS}
+                used = {name: each for name in self._program.functions() if (each := self._functions.get(name))}
                 self._context = cel.Context(functions=used)
             self._context.add_variable("self", value)
-            return bool(self._program.execute(self._context)), None
+            return None if self._program.execute(self._context) else Broken(path, says)
         except (RuntimeError, TypeError, ValueError) as cause:
-            # The API server too refuses a value on which a rule ends with an error.
             lacks = self._program is None or UNDEFINED in str(cause)
-            return lacks, str(cause) if lacks else None
+            return Broken(path, says, unknown=str(cause)) if lacks else Broken(path, says, error=str(cause))
 
 
 @dataclass
@@ -109,15 +112,17 @@ class _Node:
     keys: tuple[str, ...] = ()
 
 
-def _node(schema: Schema) -> _Node | None:
+def _node(schema: Schema, functions: Mapping[str, Callable[..., Any]]) -> _Node | None:
     node = _Node()
     for rule in schema.get("x-kubernetes-validations") or ():
         if not TRANSITION.search(rule["rule"]):
-            node.rules.append(_Rule(rule["rule"], str(rule.get("message") or "").strip()))
-    node.properties = {name: below for name, each in schema.get("properties", {}).items() if (below := _node(each))}
-    node.items = _node(schema["items"]) if isinstance(schema.get("items"), Mapping) else None
+            node.rules.append(_Rule(rule["rule"], str(rule.get("message") or "").strip(), functions))
+    node.properties = {
+        name: below for name, each in schema.get("properties", {}).items() if (below := _node(each, functions))
+    }
+    node.items = _node(schema["items"], functions) if isinstance(schema.get("items"), Mapping) else None
     additional = schema.get("additionalProperties")
-    node.values = _node(additional) if isinstance(additional, Mapping) else None
+    node.values = _node(additional, functions) if isinstance(additional, Mapping) else None
     if node.rules and _escapes(schema):
         node.escaped = lambda value: _escaped(schema, value)
     if schema.get("x-kubernetes-list-type") == "map":
@@ -143,9 +148,8 @@ def _judged(node: _Node, value: Any, path: Path) -> Iterator[Broken | Repeated]:
         yield from _repeated(node.keys, value, path)
     shown = node.escaped(value) if node.escaped else value
     for rule in node.rules:
-        holds, unknown = rule.judge(shown)
-        if not holds or unknown:
-            yield Broken(path, rule.message or rule.text, unknown)
+        if broken := rule.judge(shown, path):
+            yield broken
 
 
 def _repeated(keys: tuple[str, ...], items: list[Any], path: Path) -> Iterator[Repeated]:
@@ -245,4 +249,4 @@ _OF_KUBERNETES: dict[str, Callable[..., Any]] = {
     "isIP": _is_ip,
     "isCIDR": _is_cidr,
 }
-FUNCTIONS = EXTENSIONS["strings"] | _OF_KUBERNETES
+FUNCTIONS: dict[str, Callable[..., Any]] = EXTENSIONS["strings"] | _OF_KUBERNETES

@@ -49,6 +49,15 @@ NO_POLICY = Rule(
     REFERENCE,
     acknowledgeable=False,
 )
+REFUSED_BY_ISTIOD = Rule(
+    "SM115",
+    "Refused by istiod's webhook",
+    "error",
+    "istiod's webhook refuses the object, though its shape is right: nothing of it takes effect",
+    "Write what the reference of this kind allows",
+    "https://github.com/istio/istio/tree/master/pkg/config/validation",
+    acknowledgeable=False,
+)
 TYPES_MISSING = Rule(
     "SM119",
     "Types could not be had",
@@ -57,4 +66,4 @@ TYPES_MISSING = Rule(
     "Make the charts of this version available: a folder in `istio.charts`, or `spanmesh tools install`",
     REFERENCE,
 )
-RULES = (UNKNOWN_KIND, UNKNOWN_FIELD, WRONG_VALUE, BROKEN_RULE, NO_POLICY, TYPES_MISSING)
+RULES = (UNKNOWN_KIND, UNKNOWN_FIELD, WRONG_VALUE, BROKEN_RULE, NO_POLICY, REFUSED_BY_ISTIOD, TYPES_MISSING)

@@ -16,6 +16,7 @@ from policy.shape.kinds import is_known_elsewhere, is_policy
 from policy.shape.metadata import OBJECT_META
 from policy.shape.rules import BROKEN_RULE, NO_POLICY, TYPES_MISSING, UNKNOWN_KIND, WRONG_VALUE
 from policy.shape.schema import Schema, defaulted, has_defaults, json_schema
+from policy.shape.webhook import refused
 
 Shape = Callable[[Document], list[Finding]]
 """What holds a document against types: ``Types.check``."""
@@ -130,7 +131,12 @@ class Types:
         """
         if known := self._types.get((document.api_version, document.kind)):
             if is_policy(known.group, known.kind):
-                return list(known.check(document))
+                found = list(known.check(document))
+                if any(finding.rule is not BROKEN_RULE for finding in found):
+                    return found
+                # What a newer CRD refuses by a rule of its own is not said twice.
+                lines = {finding.line for finding in found}
+                return [*found, *(finding for finding in refused(document) if finding.line not in lines)]
             return [self._no_policy(document)]
         if is_known_elsewhere(document.group, document.kind):
             return [self._no_policy(document)]
