@@ -11,7 +11,8 @@ NO_DELEGATE = Rule(
     "SM217",
     "Delegate that is not there",
     "error",
-    "istiod drops the route: its requests go to the next route that matches, or are answered with 404",
+    "istiod drops the route: requests go to the next one that matches; without one, a sidecar sends them to the "
+    "Service as if nothing were declared, and a gateway answers 404",
     "Declare the delegate for every cluster where the VirtualService that names it goes",
     "https://istio.io/latest/docs/reference/config/networking/virtual-service/#Delegate",
 )

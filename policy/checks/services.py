@@ -24,9 +24,9 @@ HEADLESS = Rule(
     "SM208",
     "Headless or ExternalName across networks",
     "warning",
-    "Clients of another network resolve the name to addresses of pods, which they cannot reach, or not at all: no "
-    "gateway stands between",
-    "Use a Service with a cluster IP for what crosses networks, or narrow the policy to one network",
+    "A headless name resolves to pods of the client's own cluster only, and an ExternalName brings no endpoints: no "
+    "request crosses to the other network",
+    "Give the clients' clusters a Service of that name with a cluster IP, or narrow the policy to one network",
     "https://github.com/istio/istio/issues/36733",
 )
 NO_SIDECAR = Rule(
@@ -160,23 +160,25 @@ def _names_and_numbers(facts: Facts, clients: _Clients) -> Iterator[Finding]:
 
 
 def _headless(facts: Facts, clients: _Clients) -> Iterator[Finding]:
-    """Of an ExternalName, each cluster resolves its own: only one that a client's cluster lacks is in the way."""
-    apart: dict[str, list[str]] = {}
-    kinds: dict[str, str] = {}
+    """What a client's own cluster says of the Service decides: headless behind a cluster IP does cross networks."""
+    said: dict[str, str] = {}
     for client in clients.clusters:
         services = facts.services(client, clients.service)
-        for server, service in services.items():
-            external = service.type == "ExternalName" and client in facts.world.live and client not in services
-            if server != client and facts.crosses(client, server) and (service.headless or external):
-                kinds[server] = "headless" if service.headless else "an ExternalName"
-                apart.setdefault(server, []).append(client)
-    if apart:
-        said = "; ".join(
-            f"it is {kinds[server]} in {facts.called(server)}, which {', '.join(who)} "
-            f"{'reaches' if len(who) == 1 else 'reach'} through a gateway only"
-            for server, who in apart.items()
-        )
-        yield _finding(clients, HEADLESS, said, tuple(dict.fromkeys(c for who in apart.values() for c in who)))
+        if client not in services and not facts.complete(client):
+            continue
+        apart = {c: s for c, s in services.items() if c != client and facts.crosses(client, c)}
+        ours = services.get(client) or next(iter(apart.values()), None)
+        if ours and ours.headless:
+            servers = [c for c, s in apart.items() if s.selector or c not in facts.world.live]
+            what = f"it is headless {f'in {client}' if client in services else 'where it runs'}"
+        else:
+            servers = [c for c, s in apart.items() if s.type == "ExternalName"]
+            servers = servers if not ours or client not in services or ours.type != "ExternalName" else []
+            what = "it is an ExternalName there"
+        if servers:
+            said[client] = f"requests from {facts.called(client)} reach nothing of {', '.join(servers)}: {what}"
+    if said:
+        yield _finding(clients, HEADLESS, "; ".join(said.values()), tuple(said))
 
 
 def _without_sidecar(facts: Facts, clients: _Clients) -> Iterator[Finding]:
