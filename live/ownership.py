@@ -106,12 +106,13 @@ def take_over(access: ClusterAccess, objects: list[Foreign]) -> None:
             resource.patch(
                 name=item.name,
                 namespace=item.namespace or None,
-                body={"metadata": {"labels": LABELS, "annotations": _annotations(item.release)}},
+                body={"metadata": {"labels": LABELS, "annotations": ownership_annotations(item.release)}},
                 content_type="application/merge-patch+json",
             )
 
 
-def _annotations(release: str) -> dict[str, str]:
+def ownership_annotations(release: str) -> dict[str, str]:
+    """By which Helm knows the objects of a release of the mesh."""
     return {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": NAMESPACE}
 
 
@@ -151,4 +152,4 @@ def _read(api: Any, item: Foreign) -> dict[str, Any] | None:
 
 def _is_ours(live: dict[str, Any], release: str) -> bool:
     annotations = live["metadata"].get("annotations") or {}
-    return _annotations(release).items() <= annotations.items()
+    return ownership_annotations(release).items() <= annotations.items()

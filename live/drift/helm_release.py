@@ -1,0 +1,85 @@
+"""What Helm says that it installed, by its own record in the cluster."""
+
+import base64
+import binascii
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+CRD_FOLDER = "crds/"
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+@dataclass(frozen=True)
+class HelmRelease:
+    """A deployed revision of a release.
+
+    Attributes:
+        name: name of the release.
+        namespace: its namespace, where objects go that name none.
+        revision: number of the revision.
+        objects: what it made, as rendered.
+        crds: what stood in the chart's folder crds/: Helm makes these at the first install and never changes them
+            (https://helm.sh/docs/chart_best_practices/custom_resource_definitions/).
+    """
+
+    name: str
+    namespace: str
+    revision: int
+    objects: tuple[Mapping[str, Any], ...]
+    crds: tuple[Mapping[str, Any], ...] = ()
+
+
+class UnreadableRecordError(Exception):
+    """A record of Helm that cannot be read."""
+
+
+def helm_release(secret: Mapping[str, Any]) -> HelmRelease:
+    """The release of a Secret of type ``helm.sh/release.v1``: JSON, packed by gzip, in base64 twice.
+
+    Raises:
+        UnreadableRecordError: it is something else.
+    """
+    try:
+        packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+        record = json.loads(gzip.decompress(packed))
+        files = [file for file in record["chart"].get("files") or [] if file["name"].startswith(CRD_FOLDER)]
+        return HelmRelease(
+            record["name"],
+            record["namespace"],
+            record["version"],
+            rendered(record["manifest"]),
+            tuple(crd for file in files for crd in rendered(base64.b64decode(file["data"]).decode())),
+        )
+    except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error, yaml.YAMLError) as error:
+        name = secret["metadata"]["name"]
+        raise UnreadableRecordError(f"the Secret {name} holds no record of Helm: {type(error).__name__}") from error
+
+
+@lru_cache(maxsize=8)
+def rendered(text: str) -> tuple[Mapping[str, Any], ...]:
+    """The objects of a rendered manifest. The charts of most clusters of a mesh are the same: read once."""
+    return tuple(_objects(text))
+
+
+def _objects(text: str) -> Iterator[Mapping[str, Any]]:
+    for document in yaml.load_all(text, Loader=_Loader):
+        if isinstance(document, Mapping) and document.get("kind") == "List":
+            yield from document.get("items") or []
+        elif isinstance(document, Mapping):
+            yield document
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: JSON has no dates."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
