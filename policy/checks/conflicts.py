@@ -36,12 +36,32 @@ HIDES = Rule(
     "Write what is missing into it too, or leave the host to one namespace",
     "https://istio.io/latest/docs/ops/best-practices/traffic-management/#cross-namespace-configuration",
 )
-RULES = (TWO_ROUTES, TWO_RULES, HIDES)
+TWO_PEERS = Rule(
+    "SM407",
+    "Two PeerAuthentications for the same pods",
+    "error",
+    "istiod uses the oldest and takes no notice of the others; which one is the oldest can differ from cluster to "
+    "cluster",
+    "Write one for the mesh, one for each namespace, and one for each selector",
+    "https://istio.io/latest/docs/concepts/security/#peer-authentication",
+)
+TWO_SIDECARS = Rule(
+    "SM408",
+    "Two Sidecars for the same pods",
+    "error",
+    "Which one the pods get is not defined",
+    "Write one Sidecar without workloadSelector for each namespace, and one for each selector",
+    "https://istio.io/latest/docs/reference/config/analysis/ist0111/",
+)
+RULES = (TWO_ROUTES, TWO_RULES, HIDES, TWO_PEERS, TWO_SIDECARS)
+OF_PODS = {"PeerAuthentication": ("selector", TWO_PEERS), "Sidecar": ("workloadSelector", TWO_SIDECARS)}
 
 
 def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
-    """Hosts with more than one VirtualService or DestinationRule in a cluster."""
+    """Hosts with more than one VirtualService or DestinationRule in a cluster, pods with more than one of a kind."""
     found = _Found()
+    for kind in OF_PODS:
+        _pods(found, kind, policy)
     for (cluster, host), held in policy.hosts_of_routes().items():
         if len(held) > 1:
             _routes(found, cluster, host, held)
@@ -66,6 +86,22 @@ class _Found:
     def findings(self) -> Iterator[Finding]:
         for (held, rule, path, message), clusters in self.clusters.items():
             yield at(self.held[held].document, path, rule, message, tuple(filter(None, clusters)))
+
+
+def _pods(found: _Found, kind: str, policy: Policy) -> None:
+    key, rule = OF_PODS[kind]
+    first: dict[tuple[str, str, str], Held] = {}
+    for held in sorted(policy.of_kind.get(kind, ()), key=lambda h: h.declared):
+        document = held.document
+        selector = mapping(document.spec.get(key))
+        labels = mapping(selector.get("matchLabels" if kind == "PeerAuthentication" else "labels"))
+        whose = ", ".join(sorted(f"{name}={value}" for name, value in labels.items()))
+        for cluster in held.clusters:
+            other = first.setdefault((cluster, document.namespace, whose), held)
+            if other is not held and held.declared:
+                pods = f"pods with {whose}" if whose else "all pods"
+                message = f"{other.where} is for {pods} of {document.namespace} too"
+                found.add(held, rule, ("spec", key) if labels else ("spec",), message, cluster)
 
 
 def _routes(found: _Found, cluster: str, host: str, held: list[Held]) -> None:

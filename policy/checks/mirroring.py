@@ -15,6 +15,7 @@ from policy.checks.reach import Reach
 from policy.checks.routes import Destination, Route, mapping
 from policy.document import Document
 from policy.finding import Finding, Rule, at
+from policy.hosts import service_of
 
 EAST_WEST_NAMESPACE = "istio-system"
 
@@ -55,7 +56,7 @@ def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
     for held in policy.declared("VirtualService", "DestinationRule"):
         if len(held.clusters) < len(reach.clusters):
             yield from _of_clients(reach, policy, held)
-    covered = _covered(policy)
+    covered = _covered(reach, policy)
     for held in policy.declared(*OF_SERVERS):
         if len(held.clusters) < len(reach.clusters):
             yield from _of_servers(reach, held, covered)
@@ -72,7 +73,7 @@ def _of_clients(reach: Reach, policy: Policy, held: Held) -> Iterator[Finding]:
     missing: dict[str, list[str]] = {}
     for host in hosts:
         for cluster in reach.clusters:
-            if cluster in held.clusters or there(cluster, host) or not _may_call(reach, host, cluster):
+            if cluster in held.clusters or there(cluster, host) or not _may_call(reach, held, host, cluster):
                 continue
             missing.setdefault(cluster, []).append(host)
     if missing and held.clusters:
@@ -84,12 +85,16 @@ def _of_clients(reach: Reach, policy: Policy, held: Held) -> Iterator[Finding]:
         yield at(document, _narrowing(document), NARROWED, message, tuple(missing))
 
 
-def _may_call(reach: Reach, host: str, cluster: str) -> bool:
+def _may_call(reach: Reach, held: Held, host: str, cluster: str) -> bool:
     """Whether a cluster may have clients of the host: one that was asked has to resolve it, and to have sidecars."""
+    if service_of(host) is None:
+        # A host outside is there where its ServiceEntry is; nothing is known of one that has none at all.
+        return bool(reach.facts.entries(cluster, host)) or not any(reach.facts.entries(c, host) for c in held.clusters)
     live = reach.facts.world.live.get(cluster)
     if live is None:
         return True
-    return reach.resolves(host, cluster) is not False and any(p.injected for p in live.pods)
+    sidecars = any(p.injected for p in live.pods) or any(live.namespaces.values())
+    return sidecars and reach.resolves(host, cluster) is not False
 
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -99,12 +104,16 @@ def _key(document: Document) -> Key:
     return document.kind, document.namespace, tuple(sorted(_selector(document).items()))
 
 
-def _covered(policy: Policy) -> dict[Key, set[str]]:
-    """Clusters that have a policy of that kind for those pods."""
+def _covered(reach: Reach, policy: Policy) -> dict[Key, set[str]]:
+    """Clusters that have a policy of that kind for those pods, and for them alone.
+
+    What is in every cluster stands in for nothing: such policies add up.
+    """
     found: dict[Key, set[str]] = {}
     for kind in OF_SERVERS:
         for held in policy.of_kind.get(kind, ()):
-            found.setdefault(_key(held.document), set()).update(held.clusters)
+            if len(held.clusters) < len(reach.clusters):
+                found.setdefault(_key(held.document), set()).update(held.clusters)
     return found
 
 

@@ -29,18 +29,29 @@ DISABLED = Rule(
     "Use PERMISSIVE, which takes plain text too, or STRICT",
     "https://github.com/istio/istio/issues/28798",
 )
-RULES = (TLS_MODE, DISABLED)
+NO_NOTICE = Rule(
+    "SM313",
+    "PeerAuthentication that istiod takes no notice of",
+    "warning",
+    "In the root namespace only a PeerAuthentication without selector counts: these pods keep the mode they have",
+    "Put it in the namespace of the pods",
+    "https://github.com/istio/api/pull/3604",
+)
+RULES = (TLS_MODE, DISABLED, NO_NOTICE)
 OFF = "DISABLE"
 
 
 def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
-    """DestinationRules and PeerAuthentications that switch mutual TLS off for what crosses networks."""
-    if not reach.several_networks:
-        return
-    for held in policy.declared("DestinationRule"):
+    """DestinationRules and PeerAuthentications that switch mutual TLS off for what crosses networks, or do nothing."""
+    for held in policy.declared("PeerAuthentication") if reach.clusters else ():
+        document = held.document
+        if document.namespace == reach.root_namespace and _selector(document):
+            message = f"it selects pods, in the root namespace {document.namespace}"
+            yield at(document, ("spec", "selector"), NO_NOTICE, message)
+        elif reach.several_networks:
+            yield from _of_peers(reach, held)
+    for held in policy.declared("DestinationRule") if reach.several_networks else ():
         yield from _of_rule(reach, held)
-    for held in policy.declared("PeerAuthentication"):
-        yield from _of_peers(reach, held)
 
 
 def _of_rule(reach: Reach, held: Held) -> Iterator[Finding]:
@@ -80,7 +91,8 @@ def _of_peers(reach: Reach, held: Held) -> Iterator[Finding]:
     if mapping(document.spec.get("mtls")).get("mode") == OFF:
         message = f"with {OFF}, {_lost(reach, crossings)} of {whose}"
         yield at(document, ("spec", "mtls", "mode"), DISABLED, message, _servers(crossings))
-    for port, value in mapping(document.spec.get("portLevelMtls")).items():
+    # Settings of ports count with a selector only.
+    for port, value in mapping(document.spec.get("portLevelMtls")).items() if _selector(document) else ():
         if mapping(value).get("mode") == OFF:
             message = f"with {OFF} on port {port}, {_lost(reach, crossings)} of {whose} at that port"
             yield at(document, ("spec", "portLevelMtls", str(port)), DISABLED, message, _servers(crossings))
@@ -88,7 +100,7 @@ def _of_peers(reach: Reach, held: Held) -> Iterator[Finding]:
 
 def _to_pods(reach: Reach, document: Document) -> list[tuple[str, str]]:
     """Client and serving cluster of the pods that a PeerAuthentication is for."""
-    everywhere = document.namespace == reach.root_namespace and not _selector(document)
+    everywhere = document.namespace == reach.root_namespace
     if not everywhere and reach.cluster_local(f"any.{document.namespace}.{SUFFIX}"):
         return []
     known = {c: everywhere or _has_pods(reach, c, document) for c in reach.clusters}

@@ -73,7 +73,9 @@ class Reach:
         return cluster in self.facts.world.live
 
     def resolves(self, host: str, cluster: str) -> bool | None:
-        """Whether the host has a Service there, live or declared; None where the cluster was not asked."""
+        """Whether the host has a Service there, live or declared; None where that is not known."""
+        if service_of(host) is None:
+            return None
         if self.service(host, cluster) or service_of(host) in self._served_by:
             return True
         return False if self.asked(cluster) else None
