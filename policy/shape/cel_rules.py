@@ -97,7 +97,7 @@ class _Rule:
                 self._context = cel.Context(functions=used)
             self._context.add_variable("self", value)
             return None if self._program.execute(self._context) else Broken(path, says)
-        except (RuntimeError, TypeError, ValueError) as cause:
+        except (RuntimeError, TypeError, ValueError, LookupError) as cause:
             lacks = self._program is None or UNDEFINED in str(cause)
             return Broken(path, says, unknown=str(cause)) if lacks else Broken(path, says, error=str(cause))
 
@@ -209,9 +209,8 @@ def _is_url(text: str) -> bool:
 
 
 def _url(text: str) -> dict[str, str]:
-    if not _is_url(text):
-        raise ValueError(f"{text!r} is no URL")
-    parts = urllib.parse.urlsplit(text)
+    # Of what is no URL every part is empty; the API server ends such a rule with an error, and refuses too.
+    parts = urllib.parse.urlsplit(text if _is_url(text) else "")
     return {
         "scheme": parts.scheme,
         "host": parts.netloc.rpartition("@")[2],
