@@ -73,6 +73,11 @@ class Facts:
         """Whether everything that this cluster's istiod reads could be asked."""
         return all(name in self.world.live for name in self.visible[cluster])
 
+    def empty(self, cluster: str, namespace: str) -> bool:
+        """Whether the namespace is in none of the clusters that this one reads, so that nothing of it is there yet."""
+        lives = [self.world.live[name] for name in self.visible[cluster] if name in self.world.live]
+        return all(live.namespaces and namespace not in live.namespaces for live in lives)
+
     def crosses(self, client: str, server: str) -> bool:
         """Whether requests between the two go through an east-west gateway."""
         return self._of_name[client].network != self._of_name[server].network

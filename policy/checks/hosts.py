@@ -25,7 +25,8 @@ OTHER_NAMESPACE = Rule(
     "SM205",
     "Short host name of a Service in another namespace",
     "error",
-    "Istio completes a short name with the namespace of the object, not of the Service: no such Service, 503",
+    "Istio completes a short name with the namespace of the object, where no such Service is: a route to it answers "
+    "503, a DestinationRule for it holds for nothing",
     "Write the full name: <service>.<namespace>.svc.cluster.local",
     DESTINATION,
 )
@@ -114,7 +115,16 @@ def _service(facts: Facts, name: Named) -> Iterator[Finding]:
         return
     document, places = name.placed.document, facts.where(name.placed)
     there = {c: facts.services(c, service) for c in places}
-    lacking = tuple(c for c in places if not there[c] and facts.complete(c) and not facts.entries(c, name.host))
+    # An object may be applied together with its namespace: what else comes with it is not known.
+    own = service[0] == document.namespace
+    lacking = tuple(
+        c
+        for c in places
+        if not there[c]
+        and facts.complete(c)
+        and not facts.entries(c, name.host)
+        and not (own and facts.empty(c, service[0]))
+    )
     # A name of the Gateway API is always completed by its own `namespace` key.
     short = "." not in name.written and document.group != GATEWAY_API
     others = {ns: cs for ns, cs in facts.namesakes.get(service[1], {}).items() if ns != service[0]}
