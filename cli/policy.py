@@ -24,6 +24,7 @@ from policy.review import Gathered, Review, gather
 from policy.written.traffic import documents
 from topology import Istio, Mesh, MeshConfigError, Problem, load_sample
 from topology.checks import policy as checks
+from topology.division import GROUP
 from topology.load import validated
 from topology.policy import Canary, LocalityFailover
 
@@ -139,7 +140,11 @@ def print_policy(
 ) -> None:
     """Print every object exactly as it is applied, and above it the clusters that it goes to."""
     name = stack or selected_stack(cwd)
-    mesh = undecrypted_mesh(stack_config(cwd, name), cwd)
+    config = stack_config(cwd, name)
+    if group := config.get(GROUP):
+        cause = f"{name} brings up the clusters of the group {group}, and applies no policy"
+        raise MeshConfigError([Problem("--stack", cause, "Name the stack of the whole mesh")])
+    mesh = undecrypted_mesh(config, cwd)
     names = [c.name for c in mesh.clusters]
     if cluster is not None and cluster not in names:
         raise MeshConfigError(

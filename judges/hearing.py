@@ -37,6 +37,8 @@ def hear(
         accesses: the clusters to ask, by Istio's name; none: no cluster is asked.
         coming: namespaces that the same update makes.
     """
+    if not gathered.placed:
+        return review(mesh, gathered, {}, further=RULES)
     shapes = shapes_of(mesh, project, version)
     readings = read_all(accesses, stack, gathered.placed) if accesses else Readings()
     own = review(mesh, gathered, shapes.by_cluster, readings.live, RULES).also(missing=shapes.missing)

@@ -15,7 +15,7 @@ import yaml
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, pulumi_environment
 from cli.project import ROOT
 from cli.pulumi import PulumiStack
-from tests.github import Runner, inherited_environment, load_workflow, runs, stacks
+from tests.github import BASH, Runner, inherited_environment, load_workflow, runs, stacks
 from toolchain import Toolchain
 
 NOT_IN_GIT = shutil.ignore_patterns(".git", ".venv*", ".charts", ".*_cache", "__pycache__")
@@ -90,6 +90,19 @@ def test_every_stack_is_previewed_without_clusters(checkout: Path, pulumi: dict[
     assert {row[1].strip() for row in rows} == names
     assert all(int(row[3]) > 0 for row in rows), printed
     assert "failed" not in printed
+
+
+def test_the_policy_of_every_stack_is_checked_and_shown_at_its_lines(checkout: Path, pulumi: dict[str, str]) -> None:
+    (check,) = [step for step in load_workflow()["jobs"]["policy"]["steps"] if "policy check" in step.get("run", "")]
+    environment = {**pulumi, "PYTHONPATH": str(checkout)}
+    ended = subprocess.run(
+        [*BASH, check["run"]], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    logs = {path.stem: json.loads(path.read_text()) for path in (checkout / "sarif").iterdir()}
+    assert logs.keys() == {path.name.split(".")[1] for path in (ROOT / "stacks").glob("Pulumi.*.yaml")}
+    # GitHub tells the stacks' findings apart by it.
+    assert len({log["runs"][0]["automationDetails"]["id"] for log in logs.values()}) == len(logs)
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH to run actionlint with")

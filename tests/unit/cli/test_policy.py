@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from tests.unit.topology.test_load import changed
+from topology import MeshConfigError
 
 RUN = CliRunner()
 SARIF = jsonschema.Draft4Validator(json.loads(Path(__file__).with_name("sarif-2.1.0.schema.json").read_text()))
@@ -190,6 +191,11 @@ def test_what_is_printed_is_what_is_applied(project: Path) -> None:
     assert "# policies/rule.yaml:2 in cluster1, cluster2" in printed
     of_one = run("print", "-s", "prod", "--cluster", "cluster1", "-C", str(project)).stdout
     assert [body["kind"] for body in yaml.safe_load_all(of_one)] == [body["kind"] for body in bodies[:3]]
+
+
+def test_a_stack_of_a_group_has_no_policy_to_print() -> None:
+    with pytest.raises(MeshConfigError, match="group cn, and applies no policy"):
+        run("print", "-s", "acme-cn")
 
 
 def test_a_canary_is_printed_without_a_stack(project: Path) -> None:

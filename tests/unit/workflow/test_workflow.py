@@ -12,6 +12,7 @@ import yaml
 
 from cli.project import ROOT
 from tests.github import EXPRESSION, WORKFLOW, evaluate, filled, load_workflow, pulumi_commands, runs, stacks
+from topology.defaults import VERSION
 
 DOCUMENT = load_workflow()
 JOBS: dict[str, dict[str, Any]] = DOCUMENT["jobs"]
@@ -112,6 +113,12 @@ def test_what_concerns_no_stack_neither_previews_nor_brings_up() -> None:
     nothing: dict[str, list[object]] = {"changed": [], "updates": [[], [], []]}
     for event in ("pull_request", "push"):
         assert started(contexts(event, changes=nothing)) == {"unit", "clusterless", "policy", "changes"}
+
+
+def test_istioctl_is_of_the_version_that_stacks_have_where_they_name_none() -> None:
+    (install,) = [step for step in JOBS["policy"]["steps"] if "istioctl" in step.get("run", "")]
+    assert install["env"]["ISTIO_VERSION"] == VERSION
+    assert "sha256sum --check" in install["run"]
 
 
 def test_findings_of_policy_are_shown_also_where_they_stop_the_job_but_not_by_who_may_write_nothing() -> None:
