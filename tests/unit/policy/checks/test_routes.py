@@ -10,7 +10,7 @@ from policy.checks import ROUTES, RULES
 from policy.checks.facts import Facts
 from tests.unit.policy.checks.worlds import summary, world_of
 
-TABLES = ["weights.yaml", "subsets.yaml", "hosts.yaml", "services.yaml"]
+TABLES = ["weights.yaml", "subsets.yaml", "hosts.yaml", "services.yaml", "names.yaml"]
 ROWS: list[dict[str, Any]] = [
     row for table in TABLES for row in yaml.safe_load((Path(__file__).parent / table).read_text())
 ]
