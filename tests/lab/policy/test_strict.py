@@ -62,7 +62,7 @@ def callers(mirrored: Mirrored) -> Iterator[Mirrored]:
             mirrored.kubectl(cluster)("-n", name, "wait", "--for=condition=Ready", "pod/sleep", "--timeout=90s")
     yield mirrored
     for cluster in mirrored.accesses:
-        mirrored.kubectl(cluster)("delete", "namespace", PLAIN, STRANGERS, "--timeout=60s")
+        mirrored.kubectl(cluster)("delete", "namespace", PLAIN, STRANGERS, "--wait=false")
 
 
 def failures(results: dict[str, LoadResult]) -> dict[str, list[str]]:
