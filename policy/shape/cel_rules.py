@@ -200,10 +200,13 @@ def _field(name: str) -> str:
 
 
 def _is_url(text: str) -> bool:
+    """As Go reads a request's URL: absolute, or a path from the root; no spaces in the host, every % an escape."""
     try:
         parts = urllib.parse.urlsplit(text)
         _ = parts.port
     except ValueError:
+        return False
+    if re.search(r"[\x00-\x20<>\"{}|\\^`%]", parts.netloc) or re.search(r"%(?![0-9A-Fa-f]{2})|[\x00-\x1f]", text):
         return False
     return text.startswith("/") or bool(parts.scheme and (parts.netloc or parts.path.startswith("/")))
 

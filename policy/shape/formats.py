@@ -48,6 +48,7 @@ ATTRIBUTES = IP_ATTRIBUTES | {
     "connection.sni",
 }
 KEYED_ATTRIBUTES = ("request.headers", "request.auth.claims", "experimental.envoy.filters.")
+TYPE_URL = re.compile(r"\S*/[A-Za-z_][\w.]*\.\w+|[a-z]\w*(\.\w+)+")
 PATH_LITERAL = re.compile(r"[a-zA-Z0-9\-._~%!$&'()+,;:@=]+")
 
 
@@ -282,12 +283,18 @@ def is_key_set(text: str) -> bool:
     return isinstance(keys, list) and all(isinstance(key, Mapping) and "kty" in key for key in keys)
 
 
-def is_plugin_url(text: str) -> bool:
-    """Where a Wasm module is from; without a scheme it is an OCI image."""
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return bool(text) and not re.search(r"[\s\x00-\x1f]", text)
-    return scheme in ("file", "http", "https", "oci") and bool(rest) and " " not in rest
+def is_typed(value: Any) -> bool:
+    """Whether every ``typed_config`` in a piece of Envoy's configuration names its type."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if key in ("typed_config", "typedConfig") and isinstance(each, Mapping):
+                kind = each.get("@type")
+                if not isinstance(kind, str) or not TYPE_URL.fullmatch(kind):
+                    return False
+            if not is_typed(each):
+                return False
+        return True
+    return all(map(is_typed, value)) if isinstance(value, list) else True
 
 
 def is_default_endpoint(text: str) -> bool:
@@ -305,6 +312,7 @@ def is_socket(path: str) -> bool:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "given": lambda fields, name: bool(fields.get(name)),
     "hostsApart": hosts_apart,
     "isAttribute": is_attribute,
     "isAttributeValue": is_attribute_value,
@@ -328,7 +336,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isLabels": is_labels,
     "isMatchedHeader": is_matched_header,
     "isPath": is_path,
-    "isPluginURL": is_plugin_url,
     "isPrime": is_prime,
     "isProtocol": lambda name: name.lower() in PROTOCOLS,
     "isRegex": is_regex,
@@ -338,6 +345,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isSubnet": is_subnet,
     "isSubsetHost": is_subset_host,
     "isTLSProtocol": lambda name: name.lower() in TLS,
+    "isTyped": is_typed,
     "isWildcardDomain": is_wildcard_domain,
     "isZero": lambda text: nanoseconds(text) == 0,
     "keys": list,

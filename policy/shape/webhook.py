@@ -27,8 +27,7 @@ def refused(document: Document) -> Iterator[Finding]:
     trees = _trees()
     if document.group not in ISTIO_GROUPS or document.kind not in trees:
         return
-    # To istiod, what is null is not there.
-    body = _without_null({**document.body, "metadata": document.metadata, "spec": document.spec})
+    body = _given({**document.body, "metadata": document.metadata, "spec": document.spec})
     for broken in trees[document.kind].broken(body):
         if isinstance(broken, Broken):
             said = f"{dotted(broken.path) if broken.path else document.kind} {broken.says}"
@@ -65,7 +64,8 @@ def _schema(rules: Mapping[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _without_null(value: Any) -> Any:
+def _given(value: Any) -> Any:
+    """The value without what to protobuf is not there: null, and lists without items."""
     if isinstance(value, Mapping):
-        return {key: _without_null(each) for key, each in value.items() if each is not None}
-    return [_without_null(each) for each in value] if isinstance(value, list) else value
+        return {key: _given(each) for key, each in value.items() if each is not None and each != []}
+    return [_given(each) for each in value] if isinstance(value, list) else value
