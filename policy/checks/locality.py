@@ -190,7 +190,8 @@ def _unserved(
         return
     served = {reach.clusters[cluster].region for cluster in reach.clusters if reach.pods(host, cluster)}
     for index, entry in mappings(setting.get("failover")):
-        target, inner = entry.get("to"), (*path, "failover", index, "to")
+        target, inner = str(entry.get("to") or ""), (*path, "failover", index, "to")
+        if served and target in reach.regions and target not in served:
         if served and target in reach.regions and target not in served:
             regions = ", ".join(sorted(filter(None, served)))
             message = f"{host} has no pods in {target}, only in {regions}"
