@@ -192,7 +192,6 @@ def _unserved(
     for index, entry in mappings(setting.get("failover")):
         target, inner = str(entry.get("to") or ""), (*path, "failover", index, "to")
         if served and target in reach.regions and target not in served:
-        if served and target in reach.regions and target not in served:
             regions = ", ".join(sorted(filter(None, served)))
             message = f"{host} has no pods in {target}, only in {regions}"
             yield at(held.document, inner, NOT_SERVED_THERE, message), inner
