@@ -119,10 +119,13 @@ def _print_review(review: Review, stack: str | None, output: str) -> None:
 def _placed_at_files(review: Review, stack: str | None, project: Path, base: Path) -> Review:
     """The same with each finding at a file, told from the working directory, and not at a key of the stack."""
 
+    keys = {finding.file for finding in review.findings if finding.file.startswith(f"{MESH}.")}
+    places = {key: line_of_key(project, stack, key) for key in keys} if stack else {}
+
     def there(finding: Finding) -> Finding:
         file, line, folder = finding.file, finding.line, base
-        if stack and file.startswith(f"{MESH}."):
-            (file, line), folder = line_of_key(project, stack, file), project
+        if file in places:
+            (file, line), folder = places[file], project
         path = (folder / file).resolve()
         here = Path.cwd().resolve()
         return replace(
