@@ -11,18 +11,16 @@ import yaml
 from kubernetes import client
 
 from lab import Lab
-from lab.crash import crash_pod
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.load import Load, LoadResult, constant_requests, requests_at_once
 from live.pod_log import pod_log
-from tests.lab.kubectl import Kubectl, eventually
+from tests.lab.kubectl import Kubectl
 from tests.lab.stacks import LabStack
 
 NAMESPACE = "sample"
 HOST = "helloworld.sample.svc.cluster.local"
 NETWORKING = "networking.istio.io/v1"
-SERVER = {"cluster1": "helloworld-v1", "cluster2": "helloworld-v2"}
 Objects = Sequence[Mapping[str, Any]]
 
 
@@ -89,31 +87,6 @@ class Mirrored:
             core = client.CoreV1Api(api)
             pods = core.list_namespaced_pod(namespace, label_selector=selector).items
             return "".join(pod_log(core, pod, "istio-proxy", since_seconds=120) for pod in pods)
-
-    def crash_servers(self, cluster: str) -> None:
-        """End the processes of a cluster's helloworld without notice, and let none come up again."""
-        with api_client(self.accesses[cluster]) as api:
-            for pod in client.CoreV1Api(api).list_namespaced_pod(NAMESPACE, label_selector="app=helloworld").items:
-                crash_pod(self.lab.name, pod.metadata.uid)
-        self.scale(cluster, 0)
-
-    def scale(self, cluster: str, replicas: int) -> None:
-        """Set how many pods a cluster's helloworld has."""
-        with api_client(self.accesses[cluster]) as api:
-            client.AppsV1Api(api).patch_namespaced_deployment_scale(
-                SERVER[cluster], NAMESPACE, {"spec": {"replicas": replicas}}
-            )
-
-    def restore_servers(self, cluster: str) -> None:
-        """One pod of a cluster's helloworld again, ready."""
-        self.scale(cluster, 1)
-
-        def ready() -> bool:
-            with api_client(self.accesses[cluster]) as api:
-                deployment = client.AppsV1Api(api).read_namespaced_deployment_status(SERVER[cluster], NAMESPACE)
-            return bool(deployment.status.ready_replicas == 1 and deployment.status.replicas == 1)
-
-        assert eventually(ready, 90)
 
 
 def destination_rule(**spec: Any) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from bench.servers import end_servers, restore_servers
 from tests.lab.kubectl import eventually
 from tests.lab.policy.binomial import bounds
-from tests.lab.policy.mirrored import Mirrored
+from tests.lab.policy.mirrored import NAMESPACE, Mirrored
 
 pytestmark = pytest.mark.lab
 REQUESTS = 1000
@@ -70,12 +71,12 @@ def test_the_share_that_the_warning_names_fails_with_its_region_though_the_other
     mirrored, v1 = both.mirrored, both.warned["v1"]
     fewest, most = bounds(REQUESTS, v1.fail)
     try:
-        mirrored.crash_servers(v1.home)
+        end_servers(mirrored.lab.name, mirrored.accesses[v1.home], NAMESPACE)
         assert eventually(lambda: all("v1" not in result.versions for result in mirrored.ask(50).values()))
         for name, result in mirrored.ask(REQUESTS).items():
             assert fewest <= len(result.failures) <= most, name
             assert result.versions == {"v2": REQUESTS - len(result.failures)}
             assert {failure.split()[0] for failure in result.failures} == {"503"}
     finally:
-        mirrored.restore_servers(v1.home)
+        restore_servers(mirrored.accesses[v1.home], NAMESPACE)
     assert eventually(lambda: all(not result.failures for result in mirrored.ask(50).values()), 90)
