@@ -23,7 +23,7 @@ from kubernetes import client, watch
 
 from bench.lab_mesh import NAMESPACE, LabMesh, lab_mesh
 from bench.servers import wait_until
-from bench.table import print_table
+from bench.table import print_table, spread
 from cli.console import err
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
@@ -214,11 +214,6 @@ def main(
         f"seconds: median (least to most); a request every {median(each.spacing for each in found) * 1000:.0f} ms; "
         f"{os.cpu_count()} CPUs, load of the last 5 minutes {os.getloadavg()[1]:.1f}"
     )
-
-
-def spread(seconds: list[float]) -> str:
-    """Median, least and most."""
-    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 if __name__ == "__main__":

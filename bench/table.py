@@ -1,6 +1,7 @@
 """Rows of figures, for people and for Markdown pages."""
 
 from collections.abc import Sequence
+from statistics import median
 
 import typer
 from rich.table import Table
@@ -17,3 +18,8 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, markdown
     for row in rows:
         table.add_row(*row)
     out.print(table)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median, least and most of some measured seconds, as one cell."""
+    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
