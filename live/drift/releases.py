@@ -163,5 +163,6 @@ def _deviation(each: Compared) -> Deviation:
         state="different" if each.comparison else "missing",
         cure=OLD_CRD if each.in_chart else MENDS,
         differences=each.comparison.differences if each.comparison else (),
-        diff=each.comparison.diff if each.comparison else "",
+        # What a Secret holds is for nobody's log; its fields are named.
+        diff=each.comparison.diff if each.comparison and each.declared["kind"] != "Secret" else "",
     )

@@ -54,7 +54,7 @@ def drift(stack: LabStack, *arguments: str) -> tuple[int, dict[str, list[str]]]:
 
 def _lines(objects: list[dict[str, Any]]) -> list[str]:
     lines = []
-    for each in sorted(objects, key=lambda each: (each["source"], each["kind"], each["name"])):
+    for each in sorted(objects, key=lambda each: (each["kind"], each["name"])):
         lines.append(f"{each['state']} {each['kind']} {each['name']}")
         lines += [f"{field['path']} {field['change']} {field['by']}" for field in each["fields"]]
     return lines
