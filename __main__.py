@@ -11,6 +11,8 @@ from judges.program import check_policy
 from live.api_servers import ca_certificates
 from live.declaration import program_mesh
 from live.division import clusters_up
+from live.drift import Expected
+from live.drift.mending import mend_drift
 from live.given_trust import read_given_trust
 from live.kubeconfig import read_accesses
 from live.preflight import check_clusters
@@ -36,6 +38,8 @@ try:
     gathered = gather(declared, read_items(declared.policies, Path.cwd()))
     if not group:
         check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
+    releases = bool(group) or not declared.groups
+    mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases))
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error
 

@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 
 from policy.document import Document
 from policy.hosts import full_name
-from policy.provenance import applied
+from policy.provenance import applied, resource_name
 from policy.world import Placed
 
 # Objects that send requests to what others define.
@@ -68,7 +68,7 @@ class MirroredPolicy(pulumi.ComponentResource):
 
     def _object(self, document: Document, cluster: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         body = applied(document, self._args.stack)
-        name = "-".join((self._name, cluster, document.kind.lower(), document.namespace, document.name))
+        name = resource_name(self._name, cluster, document)
         opts = pulumi.ResourceOptions(
             parent=self,
             provider=self._args.providers[cluster],

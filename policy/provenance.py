@@ -53,3 +53,14 @@ def label_value(text: str) -> str:
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
     """
     return re.sub(r"[^A-Za-z0-9._-]+", ".", text)[-LABEL_LENGTH:].strip("._-")
+
+
+def resource_name(component: str, cluster: str, document: Document) -> str:
+    """Pulumi's name of an object in one cluster.
+
+    Args:
+        component: name of the component that mirrors it.
+        cluster: Istio's cluster name.
+        document: as declared.
+    """
+    return "-".join((component, cluster, document.kind.lower(), document.namespace, document.name))

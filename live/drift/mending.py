@@ -27,12 +27,13 @@ from live.ownership import LABELS, ownership_annotations
 from live.policy.api import Api
 from live.reachability import UnreachableError, explained
 from policy.document import Document
-from policy.provenance import STACK, applied, label_value
+from policy.provenance import STACK, applied, label_value, resource_name
 
 Object = Mapping[str, Any]
 HELM = "pulumi-resource-kubernetes"
 APPLIES = "pulumi-kubernetes"
-POLICY = "mesh-policy"
+# What __main__.py makes: the component MirroredPolicy of the component Mesh called `mesh`.
+COMPONENT = "mesh-policy"
 SHOWN = 5
 
 
@@ -125,7 +126,7 @@ class _Mending:
         for declared in sorted(
             live.compared(documents, pool), key=lambda each: each.document.kind != "DestinationRule"
         ):
-            made = self._made.get(resource_name(self._cluster, declared.document))
+            made = self._made.get(resource_name(COMPONENT, self._cluster, declared.document))
             if made is not None and declared.live is None and declared.served:
                 make = partial(self._make, declared.document, str(made.get("__fieldManager") or APPLIES))
                 yield _Drifted(f"{declared.document} is gone", make)
@@ -192,16 +193,6 @@ class _Mending:
         if kind is None:
             raise UnreadableRecordError(f"the cluster does not serve {body['kind']} of {body['apiVersion']}")
         return kind.path(namespace, name)
-
-
-def resource_name(cluster: str, document: Document) -> str:
-    """Pulumi's name of an object of the mesh's policy, as components/mirrored_policy.py gives it.
-
-    Args:
-        cluster: Istio's cluster name.
-        document: as declared.
-    """
-    return "-".join((POLICY, cluster, document.kind.lower(), document.namespace, document.name))
 
 
 def _meant(body: Object) -> dict[str, Any]:
