@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judges.rules import ANALYSED, FALSE_ALARMS, OF_LIVE, WARNED
+from judges.rules import ANALYSED, ANALYSIS, FALSE_ALARMS, OF_LIVE, WARNED
 from judges.running import run
 from judges.written_out import WrittenOut
 from policy.finding import Finding, at
@@ -64,9 +64,8 @@ def _one(program: Path, placed: Sequence[Placed], live: Live | None, clusters: t
                 continue
             if place := written.place(message.get("reference", "")):
                 document, path = place
-                page = message["documentationUrl"].partition("?")[0]
                 said = f"istioctl analyze: {code} {message['message'].rstrip('.')}"
-                yield at(document, path, rule, said, clusters, cure=f"See {page}")
+                yield at(document, path, rule, said, clusters, cure=f"See {ANALYSIS}{code.lower()}/")
 
 
 def _names(written: WrittenOut, context: Path) -> list[str]:
