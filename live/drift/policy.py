@@ -15,10 +15,10 @@ from policy.provenance import FILE, SPEC_HASH, STACK, applied, label_value, spec
 
 PENDING = "It was declared anew since the last update: `pulumi up`"
 MENDS = "`pulumi up` puts it right"
-MISSING = "`pulumi up --refresh` makes it anew (`pulumi up`, if no update has made it yet)"
-NO_KIND = "The cluster does not serve {}: install its CRDs, then `pulumi up --refresh`"
+MISSING = "`pulumi up` makes it"
+NO_KIND = "The cluster does not serve {}: install its CRDs, then `pulumi up`"
 OTHERS = (
-    "It does not carry this stack's label: whoever made it has to delete it, then `pulumi up --refresh`; or give the "
+    "It does not carry this stack's label: whoever made it has to delete it, then `pulumi up`; or give the "
     "declared one another name"
 )
 EXTRA = "`pulumi up` deletes it if the stack made it; otherwise: kubectl -n {} delete {}.{} {}"
