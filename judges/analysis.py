@@ -1,9 +1,12 @@
-"""`istioctl analyze`, shown the policy of one cluster at a time with the Services and namespaces that are there."""
+"""`istioctl analyze`, shown all policy of one cluster at a time: this stack's, and what others have there.
+
+Without a cluster to ask it leaves out by itself whatever needs Services, pods or Secrets.
+"""
 
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ def analyse(program: Path, world: World, placed: Sequence[Placed], clusters: Seq
     for cluster in clusters or ("",):
         here = [each for each in placed if not cluster or cluster in each.clusters]
         view = here, world.live.get(cluster)
-        key = repr(([id(each.document) for each in here], _context(view[1]) if view[1] else None))
+        key = repr(([id(each.document) for each in here], view[1].others if view[1] else None))
         alike[key] = (*alike.get(key, ()), cluster)
         views[key] = view
     for key, names in alike.items():
@@ -49,8 +52,7 @@ def _one(program: Path, placed: Sequence[Placed], live: Live | None, clusters: t
         return
     with tempfile.TemporaryDirectory(prefix="spanmesh-") as folder:
         written = WrittenOut(Path(folder), documents)
-        stubs = [dict(each.document.body) for each in placed if is_stub(each.document)]
-        context = written.further("context", [*stubs, *(_context(live) if live else ())])
+        context = written.further("others", [dict(each) for each in live.others] if live else [])
         ran = run(
             program, "analyze", "--use-kube=false", "--all-namespaces", "--output=json", *_names(written, context)
         )
@@ -58,9 +60,6 @@ def _one(program: Path, placed: Sequence[Placed], live: Live | None, clusters: t
             code = message["code"]
             rule = LEVELS.get(message["level"])
             if rule is None or code in FALSE_ALARMS or (live is None and code in OF_LIVE):
-                continue
-            if "credentialName" in message["message"]:
-                # Secrets are not shown to it.
                 continue
             if place := written.place(message.get("reference", "")):
                 document, path = place
@@ -83,37 +82,3 @@ def _messages(ran: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
         return []
     said = json.JSONDecoder().raw_decode(text, start)[0]
     return [each for each in said if isinstance(each, dict)]
-
-
-def _context(live: Live) -> list[Mapping[str, Any]]:
-    """The Services, namespaces and others' policy of a cluster, as it would show them."""
-    services = [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": service.name, "namespace": service.namespace},
-            "spec": {
-                "type": service.type,
-                **({"clusterIP": "None"} if service.headless else {}),
-                "selector": dict(service.selector),
-                "ports": [
-                    {
-                        **({"name": port.name} if port.name else {}),
-                        "port": port.port,
-                        **({"appProtocol": port.app_protocol} if port.app_protocol else {}),
-                    }
-                    for port in service.ports
-                ],
-            },
-        }
-        for service in live.services
-    ]
-    namespaces = [
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"istio-injection": "enabled" if injected else "disabled"}},
-        }
-        for name, injected in live.namespaces.items()
-    ]
-    return [*services, *namespaces, *(dict(each) for each in live.others)]
