@@ -114,6 +114,10 @@ class Types:
         """Why types are missing, each reason once."""
         return tuple(dict.fromkeys(self._missing.values()))
 
+    def reason(self, group: str) -> str | None:
+        """Why the types of an API group are missing; None where they are there."""
+        return self._missing.get(group)
+
     def has(self, api_version: str, kind: str) -> bool:
         """Whether there is this version of this kind."""
         return (api_version, kind) in self._types
