@@ -1,5 +1,6 @@
 """One document of a policy file, and where in the file each part of it stands."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,13 +123,23 @@ def parse(text: str, file: str) -> list[Document]:
     return documents
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Reads as Kubernetes does: JSON has no dates."""
+
+    yaml_implicit_resolvers: Mapping[str, Any] = {
+        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in _Base.yaml_implicit_resolvers.items()
+    }
 
 
 def _constructed(node: yaml.Node) -> dict[str, Any]:
     loader = yaml.SafeLoader("")
     try:
-        return dict(loader.construct_document(node))
+        # The keys of JSON are strings: the ports of portLevelMtls too.
+        return dict(json.loads(json.dumps(loader.construct_document(node))))
     finally:
         loader.dispose()
 

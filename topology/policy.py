@@ -99,11 +99,21 @@ class Retries(Declared):
     )
 
 
+# One bad answer of a pod in another network would leave out everything behind its gateway's address (istio#52435).
+GATEWAY_ERRORS = 3
+
+
 class OutlierDetection(Declared):
     """When an endpoint counts as failed, as DestinationRule has it; without it no failover happens."""
 
-    consecutive_5xx_errors: int = Field(
-        1, ge=0, alias="consecutive5xxErrors", description="Failures in a row; local ones (no connection) count."
+    consecutive_gateway_errors: int | None = Field(
+        None,
+        ge=1,
+        description="Gateway errors (502, 503, 504, no connection) in a row; an application's own 500 is none. "
+        f"Default: {GATEWAY_ERRORS}, where `consecutive5xxErrors` is not given.",
+    )
+    consecutive_5xx_errors: int | None = Field(
+        None, ge=1, alias="consecutive5xxErrors", description="5xx answers in a row; no connection counts too."
     )
     interval: Duration = Field("1s", description="Time between looks.")
     base_ejection_time: Duration = Field("1m", description="How long an endpoint is left out the first time.")

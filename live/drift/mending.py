@@ -5,7 +5,6 @@ Pulumi compares what is declared with its own state: an object that somebody cha
 itself puts drift right before it declares anything. What was declared anew since the last update is left to Pulumi.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ class _Mending:
         if labels.get(STACK) != label_value(self._stack):
             return False
         if made is not None and (inputs := made.get("__inputs")):
-            return _meant(inputs) == _meant(_as_json(applied(declared.document, self._stack)))
+            return _meant(inputs) == _meant(applied(declared.document, self._stack))
         return not declared.pending
 
     def _of_release(self, each: releases.Compared) -> _Drifted:
@@ -159,13 +158,13 @@ class _Mending:
 
     def _make(self, document: Document, manager: str) -> None:
         path = self._path(document.body, document.namespace, document.name)
-        self._apply(path, _as_json(applied(document, self._stack)), manager)
+        self._apply(path, applied(document, self._stack), manager)
 
     def _restore(self, document: Document, live: Object) -> None:
         # Applied as Pulumi applies it: a field that another manager set would be a conflict at its next change.
         path = self._path(document.body, document.namespace, document.name)
         manager = next((m.name for m in Managers.of(live).names if m.name.startswith(APPLIES)), APPLIES)
-        after = self._apply(path, _as_json(applied(document, self._stack)), manager)
+        after = self._apply(path, applied(document, self._stack), manager)
         if (left := policy.comparison(document, after, self._stack)).differences:
             self._replace(path, after, left)
 
@@ -198,10 +197,6 @@ class _Mending:
 def _meant(body: Object) -> dict[str, Any]:
     metadata = {key: body["metadata"].get(key) or {} for key in ("labels", "annotations")}
     return {**{key: value for key, value in body.items() if key not in {"metadata", "status"}}, "metadata": metadata}
-
-
-def _as_json(body: Object) -> Any:
-    return json.loads(json.dumps(body, default=str))
 
 
 def _told(differences: Sequence[Difference]) -> str:

@@ -1,8 +1,7 @@
 """The types of policy that an Istio version has, read from its CRDs."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -135,7 +134,6 @@ class Types:
             document: with its lines, so that each finding names one.
         """
         if known := self._types.get((document.api_version, document.kind)):
-            document = replace(document, body=_as_json(document.body))
             if is_policy(known.group, known.kind):
                 found = list(known.check(document))
                 if any(finding.rule is not BROKEN_RULE for finding in found):
@@ -166,11 +164,6 @@ class Types:
         near = nearest(kind, kinds)
         cure = f"Did you mean {near}?" if near else f"Known: {', '.join(kinds)}"
         return at(document, ("kind",), UNKNOWN_KIND, f"there is no kind {kind!r} of {api_version}", cure=cure)
-
-
-def _as_json(body: Mapping[str, Any]) -> Any:
-    """The object as the API server gets it: keys that are strings (a port in ``portLevelMtls``), no dates."""
-    return json.loads(json.dumps(body, default=str))
 
 
 def _of(crd: Any) -> Iterator[Type]:

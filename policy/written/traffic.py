@@ -6,7 +6,7 @@ from typing import Any
 from policy.document import Document
 from policy.finding import ACKNOWLEDGE
 from policy.hosts import full_name
-from topology.policy import Canary, LocalityFailover, Retries, subset_name
+from topology.policy import GATEWAY_ERRORS, Canary, LocalityFailover, OutlierDetection, Retries, subset_name
 
 # Served since Istio 1.22: https://istio.io/latest/news/releases/1.22.x/announcing-1.22/
 API_VERSION = "networking.istio.io/v1"
@@ -103,5 +103,11 @@ def _traffic_policy(failover: LocalityFailover) -> dict[str, Any]:
     return {
         **pool,
         "loadBalancer": {"simple": failover.load_balancer, "localityLbSetting": locality},
-        "outlierDetection": failover.outlier_detection.model_dump(by_alias=True),
+        "outlierDetection": _outlier_detection(failover.outlier_detection),
     }
+
+
+def _outlier_detection(declared: OutlierDetection) -> dict[str, Any]:
+    counted = {"consecutive_gateway_errors", "consecutive_5xx_errors"} & declared.model_dump(exclude_none=True).keys()
+    gateway_errors = {} if counted else {"consecutiveGatewayErrors": GATEWAY_ERRORS}
+    return {**gateway_errors, **declared.model_dump(by_alias=True, exclude_none=True)}

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.lab
 def declare(mirrored: Mirrored, **failover: Any) -> None:
     """The helper with the article's values, up and obeyed: every client's own region answers alone."""
     between = [{"from": "cn-north-4", "to": "cn-east-3"}]
-    helper = {"localityFailover": {"service": "helloworld.sample", "failover": between, **failover}}
+    values = {"consecutive5xxErrors": 1, "interval": "1s", "baseEjectionTime": "1m"}
+    article = {"service": "helloworld.sample", "failover": between, "outlierDetection": values}
+    helper = {"localityFailover": {**article, **failover}}
     mirrored.declare(helpers=[helper])
     mirrored.stack.up()
     assert eventually(lambda: all(set(result.answers) == {name} for name, result in mirrored.ask(50).items()))

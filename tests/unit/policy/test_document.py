@@ -62,3 +62,9 @@ def test_anchors_and_merge_keys_are_followed() -> None:
     (document,) = parse("base: &b {a: 1}\nspec:\n  <<: *b\n  c: 2\n", "a.yaml")
     assert document.spec == {"a": 1, "c": 2}
     assert document.line_of("spec", "c") == 4
+
+
+def test_values_are_those_of_json() -> None:
+    (document,) = parse("spec: {ports: {8080: {mode: DISABLE}}, since: 2026-01-01, none: null}\n", "a.yaml")
+    assert document.spec == {"ports": {"8080": {"mode": "DISABLE"}}, "since": "2026-01-01", "none": None}
+    assert document.line_of("spec", "ports", "8080") == 1

@@ -9,6 +9,7 @@ import yaml
 from cli.project import ROOT
 from policy.review import RULES
 from policy.written import written
+from policy.written.traffic import documents
 from tests.unit.topology.test_load import changed
 from topology import load_mesh
 from topology.policy import LocalityFailover
@@ -32,7 +33,8 @@ def test_an_example_is_taken_and_written(keys: dict[str, Any]) -> None:
 def test_what_the_page_calls_defaults_are_the_defaults() -> None:
     (shown,) = [item["localityFailover"] for items in ITEMS for item in items if "localityFailover" in item]
     silent = LocalityFailover.model_validate({key: shown[key] for key in ("service", "failover")})
-    assert LocalityFailover.model_validate(shown) == silent
+    said = LocalityFailover.model_validate(shown)
+    assert documents("", failover=said) == documents("", failover=silent)
 
 
 def test_every_code_on_the_page_is_a_rule() -> None:

@@ -14,7 +14,11 @@ from topology.policy import Canary, LocalityFailover, Narrowed
 
 HOST = "helloworld.sample.svc.cluster.local"
 CANARY = {"service": "helloworld.sample", "versions": {"v2": 20, "v1": 80}}
-FAILOVER = {"service": "helloworld.sample", "failover": [{"from": "cn-north-4", "to": "cn-east-3"}]}
+FAILOVER = {
+    "service": "helloworld.sample",
+    "failover": [{"from": "cn-north-4", "to": "cn-east-3"}],
+    "outlierDetection": {"consecutive5xxErrors": 1, "interval": "1s", "baseEjectionTime": "1m"},
+}
 # What the article applies to both of its clusters by hand, with full host names.
 ARTICLE = yaml.safe_load("""
 host: helloworld.sample.svc.cluster.local
@@ -175,3 +179,19 @@ def test_helpers_of_two_services_do_not_share_objects() -> None:
         documents("x", canary, LocalityFailover(service="other.sample"))
     with pytest.raises(ValueError, match="needed"):
         documents("x")
+
+
+@pytest.mark.parametrize(
+    ("declared", "counted"),
+    [
+        ({}, {"consecutiveGatewayErrors": 3}),
+        ({"consecutive5xxErrors": 7}, {"consecutive5xxErrors": 7}),
+        ({"consecutiveGatewayErrors": 5}, {"consecutiveGatewayErrors": 5}),
+    ],
+)
+def test_gateway_errors_are_counted_unless_the_item_says_otherwise(
+    declared: dict[str, int], counted: dict[str, int]
+) -> None:
+    item = {"localityFailover": {**FAILOVER, "outlierDetection": declared}}
+    found = spec(of(item), "DestinationRule")["trafficPolicy"]["outlierDetection"]
+    assert {key: value for key, value in found.items() if key.startswith("consecutive")} == counted
