@@ -3,7 +3,8 @@
 Needs a lab of two regions with nothing on it, and the shell of `spanmesh env` for it:
 `spanmesh lab up bench && eval "$(spanmesh env --lab bench)"`.
 
-The `localityFailover` helper with the article's values, from cn-north-4 to cn-east-3. Every process of every backend in
+The `localityFailover` helper from cn-north-4 to cn-east-3, with the article's outlier detection (one failure in a row
+leaves an endpoint out for a minute) and each kind of retries, and with what the helper itself says of both. Every process of every backend in
 cluster1, proxies as well, is killed at once while the client of each cluster sends one request after the other, each
 over a new connection; five seconds later a backend is asked for again.
 """
@@ -27,11 +28,13 @@ from live.load import requests_at_once
 CLUSTER = "cluster1"
 BETWEEN = [{"from": "cn-north-4", "to": "cn-east-3"}]
 OBEYED_SECONDS = 60
-# What the helper's key `retries` says: nothing for its own, null for Istio's, no attempts for none.
-RETRIES: Mapping[str, dict[str, Any]] = {
-    "the helper's": {},
-    "Istio's own": {"retries": None},
-    "none": {"retries": {"attempts": 0}},
+ARTICLE = {"outlierDetection": {"consecutive5xxErrors": 1, "interval": "1s", "baseEjectionTime": "1m"}}
+# What the helper says: of `retries` nothing for its own, null for Istio's, no attempts for none.
+KINDS: Mapping[str, dict[str, Any]] = {
+    "the helper's": ARTICLE,
+    "Istio's own": {**ARTICLE, "retries": None},
+    "none": {**ARTICLE, "retries": {"attempts": 0}},
+    "the helper's, and its outlier detection": {},
 }
 
 
@@ -64,14 +67,16 @@ def at_home(mesh: LabMesh) -> bool:
 def measure(lab: str, runs: int) -> Iterator[Figure]:
     """Bring the mesh up, have outages with each kind of retries, and destroy it."""
     with lab_mesh() as mesh:
-        for what, retries in RETRIES.items():
-            helper = {"service": f"helloworld.{NAMESPACE}", "failover": BETWEEN, **retries}
+        for what, given in KINDS.items():
+            helper = {"service": f"helloworld.{NAMESPACE}", "failover": BETWEEN, **given}
             mesh.declare(helpers=[{"localityFailover": helper}])
             mesh.up()
             wait_until(lambda: at_home(mesh), OBEYED_SECONDS, "every cluster answered by its own backends")
             for number in range(runs):
                 err.print(f"[bold]==>[/] retries: {what}, outage {number + 1} of {runs}")
                 found = outage(lab, mesh.accesses, CLUSTER, NAMESPACE)
+                for failure in found.failures:
+                    err.print(f"    failed: {failure}", markup=False)
                 others = [len(r.failures) for name, r in found.results.items() if name != CLUSTER]
                 sent = found.results[CLUSTER].sent
                 yield Figure(what, found.first_remote, len(found.failures), sum(others), sent, found.first_local)
@@ -110,7 +115,7 @@ def main(
             str(sum(each.sent for each in of_kind)),
             spread([each.first_local for each in of_kind]),
         )
-        for what in RETRIES
+        for what in KINDS
         if (of_kind := [each for each in found if each.retries == what])
     ]
     print_table(names, rows, markdown=output == "markdown")
