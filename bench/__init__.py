@@ -1,1 +1,1 @@
-"""What a mesh costs to preview, by its number of clusters."""
+"""Figures: previews, updates, checks of policy, its propagation, and failover."""

@@ -4,9 +4,9 @@ Needs a lab of two regions with nothing on it, and the shell of `spanmesh env` f
 `spanmesh lab up bench && eval "$(spanmesh env --lab bench)"`.
 
 The `localityFailover` helper from cn-north-4 to cn-east-3, with the article's outlier detection (one failure in a row
-leaves an endpoint out for a minute) and each kind of retries, and with what the helper itself says of both. Every process of every backend in
-cluster1, proxies as well, is killed at once while the client of each cluster sends one request after the other, each
-over a new connection; five seconds later a backend is asked for again.
+leaves an endpoint out for a minute) and each kind of retries, and with what the helper itself says of both. Every
+process of every backend in cluster1, proxies as well, is killed at once while the client of each cluster sends one
+request after the other, each over a new connection; five seconds later a backend is asked for again.
 """
 
 import json
