@@ -36,10 +36,12 @@ try:
     answering = check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
     gathered = gather(declared, read_items(declared.policies, Path.cwd()))
+    divided = bool(declared.groups) and not group
+    if divided:
+        answering = {name: access for name, access in answering.items() if name in up}
     if not group:
         check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
-    releases = bool(group) or not declared.groups
-    mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases))
+    mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases=not divided))
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error
 
@@ -48,7 +50,7 @@ hooks = {name: [explain_failed_release(access)] for name, access in accesses.ite
 stack: Mesh | Group | TrustAndLinks
 if group:
     stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
-elif declared.groups:
+elif divided:
     stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given, gathered.placed))
 else:
     stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, gathered.placed))

@@ -8,10 +8,18 @@ import pytest
 import yaml
 
 from cli.demo import prove
+from lab import Lab
+from tests.lab.kubectl import Kubectl
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
 GROUPS = {"north": "cluster1", "east": "cluster2", "south": "cluster3"}
+STRICT = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: sample}
+spec: {mtls: {mode: STRICT}}
+"""
 
 
 @dataclass
@@ -38,6 +46,8 @@ def divided(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     first.config["spanmesh:meshFile"] = "acme.mesh.yaml"
     first.write()
     mesh["groups"] = {group: {"stack": group} for group in GROUPS}
+    mesh["policies"] = ["strict.yaml"]
+    (first.project / "strict.yaml").write_text(STRICT)
     for cluster, group in zip(mesh["clusters"], GROUPS, strict=True):
         cluster["group"] = group
     groups = {
@@ -80,6 +90,13 @@ def test_three_groups_and_a_stack_of_trust_and_links_make_one_mesh(divided: Divi
     }
     _, silent = prove(divided.shared.load(), gateways, 40)
     assert silent == []
+
+
+def test_policy_comes_with_the_stack_of_trust_and_links_once_the_groups_are_up(divided: Divided, lab: Lab) -> None:
+    for cluster in GROUPS.values():
+        found = Kubectl.of(lab, cluster).get("-n", "sample", "peerauthentication/strict")
+        assert found["metadata"]["labels"]["spanmesh.io/stack"] == divided.shared.name
+        assert found["spec"] == {"mtls": {"mode": "STRICT"}}
 
 
 def test_a_change_of_a_cluster_costs_its_group_only(divided: Divided) -> None:

@@ -18,3 +18,9 @@ def mirrored(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.Tem
         yield Mirrored(stack, lab)
     finally:
         stack.destroy()
+
+
+@pytest.fixture(scope="package")
+def mesh(mirrored: Mirrored) -> LabStack:
+    """The stack of the same mesh."""
+    return mirrored.stack

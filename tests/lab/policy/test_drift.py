@@ -63,7 +63,7 @@ def _lines(objects: list[dict[str, Any]]) -> list[str]:
 @pytest.fixture(scope="module")
 def kubectls(lab: Lab, mesh: LabStack) -> list[Kubectl]:
     """kubectl on both clusters of a mesh with policy."""
-    (mesh.project / "policies").mkdir()
+    (mesh.project / "policies").mkdir(exist_ok=True)
     (mesh.project / "policies/drifting.yaml").write_text(yaml.safe_dump_all([RULE, ROUTE, STRICT]))
     mesh.mesh["policies"] = ["policies/drifting.yaml"]
     mesh.write()
