@@ -7,6 +7,7 @@ from policy.document import Document
 from policy.finding import Finding, Rule, at
 from policy.world import Placed
 from topology import Mesh
+from topology.facts import chosen
 from topology.policy import Narrowed
 
 ANNOTATION = "spanmesh.io/"
@@ -62,8 +63,8 @@ def place(mesh: Mesh | None, documents: Iterable[tuple[Document, Narrowed]]) -> 
             continue
         asked = _annotated(document)
         findings += _unknown(mesh, document, asked)
-        clusters = _chosen(mesh, narrowed) & _chosen(mesh, asked)
-        names = tuple(c.name for c in mesh.clusters if c.name in clusters) if mesh else ()
+        meant = chosen(mesh, asked) if mesh else ()
+        names = tuple(name for name in chosen(mesh, narrowed) if name in meant) if mesh else ()
         # Without a mesh every document is in one place that has no name.
         for cluster in names or (("",) if mesh is None else ()):
             first = seen.setdefault((cluster, document.identity), document)
@@ -82,18 +83,6 @@ def _annotated(document: Document) -> Narrowed:
 
 def _names(document: Document, key: str) -> list[str]:
     return [name.strip() for name in document.annotations.get(ANNOTATION + key, "").split(",") if name.strip()]
-
-
-def _chosen(mesh: Mesh | None, narrowed: Narrowed) -> set[str]:
-    if mesh is None:
-        return set()
-    if not (narrowed.clusters or narrowed.networks or narrowed.regions):
-        return {c.name for c in mesh.clusters}
-    return {
-        c.name
-        for c in mesh.clusters
-        if c.name in narrowed.clusters or c.network in narrowed.networks or c.region in narrowed.regions
-    }
 
 
 def _unknown(mesh: Mesh | None, document: Document, asked: Narrowed) -> Iterator[Finding]:
