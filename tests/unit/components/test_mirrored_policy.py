@@ -55,7 +55,7 @@ def recorded(*texts: str, clusters: tuple[str, ...] = CLUSTERS, known: tuple[str
 
 
 def test_every_cluster_gets_the_same_object_by_its_own_provider() -> None:
-    found = recorded(ROUTE).of("VirtualService")
+    found = sorted(recorded(ROUTE).of("VirtualService"), key=lambda each: each.name)
     assert [r.name for r in found] == [f"policy-{c}-virtualservice-sample-hello" for c in CLUSTERS]
     assert [r.provider.rsplit("::", 2)[-2] for r in found] == list(CLUSTERS)
     assert len({str(r.inputs) for r in found}) == 1
