@@ -136,8 +136,9 @@ class LocalityFailover(Declared):
         "ROUND_ROBIN", description="How endpoints of one region are chosen."
     )
     connection_pool: dict[str, Any] = Field(
-        default_factory=lambda: {"http": {"maxRequestsPerConnection": 1}},
-        description="connectionPool of the DestinationRule. An east-west gateway chooses a pod for each connection.",
+        default_factory=lambda: {"tcp": {"connectTimeout": "2s"}, "http": {"maxRequestsPerConnection": 1}},
+        description="connectionPool of the DestinationRule. An east-west gateway chooses a pod for each connection, "
+        "and an endpoint that vanished is noticed by the time that a connection takes.",
     )
     retries: Retries | None = Field(default_factory=Retries, description="Requests sent again; null: Istio's own.")
 

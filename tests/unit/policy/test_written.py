@@ -18,6 +18,7 @@ FAILOVER = {
     "service": "helloworld.sample",
     "failover": [{"from": "cn-north-4", "to": "cn-east-3"}],
     "outlierDetection": {"consecutive5xxErrors": 1, "interval": "1s", "baseEjectionTime": "1m"},
+    "connectionPool": {"http": {"maxRequestsPerConnection": 1}},
 }
 # What the article applies to both of its clusters by hand, with full host names.
 ARTICLE = yaml.safe_load("""
