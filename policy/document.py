@@ -109,7 +109,7 @@ def parse(text: str, file: str) -> list[Document]:
     """
     documents = []
     try:
-        for node in yaml.compose_all(text, Loader=_Loader):
+        for node in yaml.compose_all(text, Loader=JsonLoader):
             if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"):
                 continue
             line = node.start_mark.line + 1
@@ -126,8 +126,8 @@ def parse(text: str, file: str) -> list[Document]:
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]
-    """Reads as Kubernetes does: JSON has no dates."""
+class JsonLoader(_Base):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: JSON has no dates."""
 
     yaml_implicit_resolvers: Mapping[str, Any] = {
         first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from policy.document import JsonLoader
+
 CRD_FOLDER = "crds/"
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,8 @@ def rendered(text: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def _objects(text: str) -> Iterator[Mapping[str, Any]]:
-    for document in yaml.load_all(text, Loader=_Loader):
+    for document in yaml.load_all(text, Loader=JsonLoader):
         if isinstance(document, Mapping) and document.get("kind") == "List":
             yield from document.get("items") or []
         elif isinstance(document, Mapping):
             yield document
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: JSON has no dates."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
-from policy.document import Document
+from policy.document import Document, JsonLoader
 from policy.finding import Finding, at
 from policy.shape.cel_rules import Repeated, RuleTree
 from policy.shape.errors import dotted, findings, nearest
@@ -20,8 +20,6 @@ from policy.shape.webhook import refused
 
 Shape = Callable[[Document], list[Finding]]
 """What holds a document against types: ``Types.check``."""
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Types:
             ValueError: a text is not YAML.
         """
         try:
-            crds = [crd for text in crd_texts for crd in yaml.load_all(text, Loader=_Loader)]
+            crds = [crd for text in crd_texts for crd in yaml.load_all(text, Loader=JsonLoader)]
         except yaml.YAMLError as cause:
             raise ValueError(f"the CRDs are not YAML: {cause}") from cause
         return cls([each for crd in crds for each in _of(crd)], missing)
