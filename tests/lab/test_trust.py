@@ -18,6 +18,7 @@ from cli.demo import silent_cells
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.load import LoadResult, constant_requests
+from live.pod_exec import pod_exec
 from live.pod_log import pod_log
 from live.traffic import traffic_matrix
 from tests.authority import Authority, root
@@ -57,6 +58,19 @@ def reloads(access: ClusterAccess) -> int:
         core = client.CoreV1Api(api)
         (pod,) = core.list_namespaced_pod("istio-system", label_selector=ISTIOD).items
         return pod_log(core, pod, "discovery", since_seconds=900).count(RELOADED)
+
+
+def trusted(access: ClusterAccess, authority: Authority) -> bool:
+    """Whether every proxy of the sample takes certificates under a root: the text that it holds is searched for it."""
+    with api_client(access) as api:
+        pods = client.CoreV1Api(api).list_namespaced_pod("sample").items
+    dump = ["pilot-agent", "request", "GET", "config_dump?resource=dynamic_active_secrets"]
+    held = []
+    for pod in pods:
+        secrets = json.loads(pod_exec(access, pod.metadata.name, "sample", "istio-proxy", dump, 10))["configs"]
+        (roots,) = [each["secret"] for each in secrets if each["name"] == "ROOTCA"]
+        held.append(base64.b64decode(roots["validation_context"]["trusted_ca"]["inline_bytes"]).decode())
+    return all(authority.pem.strip() in text for text in held)
 
 
 def up_and_reloaded(stack: LabStack, *changed: str) -> None:
@@ -175,6 +189,13 @@ def provided(stack: LabStack, acme: Authority, rotated: Changed) -> Changed:
     one, two = stack.accesses["cluster1"], stack.accesses["cluster2"]
     with constant_requests(one, "sample", 300) as from_one, constant_requests(two, "sample", 300) as from_two:
         stack.mesh["trust"] = {"root": "provided", "rootCertificate": {"path": "root.pem"}}
+        # Both roots are trusted everywhere before anybody signs under the new one: clusters do not change at once.
+        for cluster in stack.mesh["clusters"]:
+            own = stack.project / f"{cluster['name']}-before.pem"
+            own.write_text(rotated.cacerts[cluster["name"]].files["ca-cert.pem"])
+            cluster["trust"] |= {"certificate": {"path": own.name}}
+        up_and_reloaded(stack, *CLUSTERS)
+        assert eventually(lambda: all(trusted(access, acme) for access in (one, two)), 60)
         stack.mesh["clusters"][0]["trust"] = {"certificate": {"path": "cluster1.pem"}, "key": {"path": "cluster1.key"}}
         stack.mesh["clusters"][1]["trust"] |= {"certificate": {"path": "cluster2.pem"}}
         up_and_reloaded(stack, *CLUSTERS)
