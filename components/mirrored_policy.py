@@ -1,12 +1,12 @@
 """Istio policy in the clusters that it goes to, in an order in which no request meets half of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from policy.checks.routes import routes
 from policy.document import Document
 from policy.hosts import full_name
 from policy.provenance import applied, resource_name
@@ -55,7 +55,7 @@ class MirroredPolicy(pulumi.ComponentResource):
                 rules.setdefault(host, []).extend(made)
         for placed in args.placed:
             if placed.document.kind in ROUTES:
-                hosts = sorted(set(_destinations(placed.document)))
+                hosts = sorted({to.host for route in routes(placed) for to in (*route.destinations, *route.mirrors)})
                 self._mirrored(placed, [rule for host in hosts for rule in rules.get(host, [])])
         self.register_outputs({"objects": sum(len(placed.clusters) for placed in args.placed)})
 
@@ -85,25 +85,3 @@ class MirroredPolicy(pulumi.ComponentResource):
             opts=opts,
             **others,
         )
-
-
-def _destinations(document: Document) -> Iterator[str]:
-    """Full host of every destination of a route: VirtualService's ``destination``, Gateway API's ``backendRefs``."""
-    for host, namespace in _named(document.spec):
-        yield full_name(host, namespace or document.namespace)
-
-
-def _named(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            if key in {"destination", "mirror"} and isinstance(each, Mapping) and "host" in each:
-                yield str(each["host"]), ""
-            elif key == "backendRefs" and isinstance(each, list):
-                for ref in each:
-                    if isinstance(ref, Mapping) and "name" in ref:
-                        yield str(ref["name"]), str(ref.get("namespace") or "")
-            else:
-                yield from _named(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _named(each)
