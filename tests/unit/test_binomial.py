@@ -5,7 +5,7 @@ from math import comb
 
 import pytest
 
-from tests.lab.policy.binomial import bounds
+from tests.lab.shared_mesh.policy.binomial import bounds
 
 
 def outside(number: int, share: Fraction, hits: range) -> Fraction:

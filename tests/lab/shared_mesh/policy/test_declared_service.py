@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.kubectl import eventually, service, web_server
-from tests.lab.policy.mirrored import NAMESPACE, Mirrored
+from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 
 pytestmark = pytest.mark.lab
 URL = "http://greeter.sample/"

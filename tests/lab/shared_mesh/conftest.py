@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from tests.lab.policy.mirrored import Mirrored
+from tests.lab.shared_mesh.mirrored import Mirrored
 from tests.lab.stacks import LabStack
 
 

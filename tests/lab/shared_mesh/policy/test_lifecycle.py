@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.policy.mirrored import NAMESPACE, Mirrored, annotated, destination_rule, virtual_service
+from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored, annotated, destination_rule, virtual_service
 
 pytestmark = pytest.mark.lab
 ENTRY: dict[str, Any] = {

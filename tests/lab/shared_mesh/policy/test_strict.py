@@ -7,7 +7,7 @@ import pytest
 
 from live.load import LoadResult
 from tests.lab.kubectl import eventually
-from tests.lab.policy.mirrored import NAMESPACE, Mirrored
+from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 
 pytestmark = pytest.mark.lab
 SECURITY = "security.istio.io/v1"

@@ -6,7 +6,7 @@ import pytest
 
 from bench.outage import Outage, outage
 from tests.lab.kubectl import eventually
-from tests.lab.policy.mirrored import Mirrored
+from tests.lab.shared_mesh.mirrored import Mirrored
 
 pytestmark = pytest.mark.lab
 
