@@ -8,8 +8,8 @@ import pytest
 from live.kubeconfig import ClusterAccess
 from live.pod_exec import pod_exec
 from tests.lab.kubectl import eventually
-from tests.lab.shared_mesh.policy.binomial import bounds
 from tests.lab.shared_mesh.mirrored import HOST, NAMESPACE, Mirrored, destination_rule, virtual_service
+from tests.lab.shared_mesh.policy.binomial import bounds
 
 pytestmark = pytest.mark.lab
 REQUESTS = 2000

@@ -7,8 +7,8 @@ import pytest
 
 from bench.servers import end_servers, restore_servers
 from tests.lab.kubectl import eventually
-from tests.lab.shared_mesh.policy.binomial import bounds
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
+from tests.lab.shared_mesh.policy.binomial import bounds
 
 pytestmark = pytest.mark.lab
 REQUESTS = 1000

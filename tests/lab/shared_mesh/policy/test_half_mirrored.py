@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.lab.kubectl import eventually
-from tests.lab.shared_mesh.policy.binomial import bounds
 from tests.lab.shared_mesh.mirrored import Mirrored, annotated, destination_rule, virtual_service
+from tests.lab.shared_mesh.policy.binomial import bounds
 
 pytestmark = pytest.mark.lab
 REQUESTS = 1000

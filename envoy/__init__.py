@@ -1,0 +1,1 @@
+"""A proxy's configuration and its access log, as Envoy and Istio write them; pure."""

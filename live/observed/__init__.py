@@ -1,0 +1,1 @@
+"""Reads from running clusters what health/ judges; changes nothing."""
