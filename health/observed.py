@@ -14,9 +14,11 @@ class Unknown:
 
     Attributes:
         reason: why, with the cure where there is one: a right that is missing, a pod that does not answer.
+        status: HTTP status, where the API server answered by one; None: it did not answer, or nothing was asked.
     """
 
     reason: str
+    status: int | None = None
 
 
 @dataclass(frozen=True)

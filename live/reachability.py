@@ -20,15 +20,17 @@ class UnreachableError(Exception):
         cluster: Istio's cluster name.
         cause: what was seen.
         cure: what to do.
+        status: HTTP status by which the API server answered; None: it did not.
     """
 
     cluster: str
     cause: str
     cure: str
+    status: int | None
 
-    def __init__(self, cluster: str, cause: str, cure: str) -> None:
+    def __init__(self, cluster: str, cause: str, cure: str, status: int | None = None) -> None:
         super().__init__(f"cluster {cluster}: {cause}. {cure}")
-        self.cluster, self.cause, self.cure = cluster, cause, cure
+        self.cluster, self.cause, self.cure, self.status = cluster, cause, cure, status
 
 
 def cluster_uid(access: ClusterAccess) -> str:
@@ -70,14 +72,17 @@ def _refused(access: ClusterAccess, error: ApiException, what: str) -> Unreachab
             access.name,
             f"{where} refuses the kubeconfig's credentials (401 Unauthorized): expired, or of another cluster",
             "Fetch the kubeconfig anew",
+            error.status,
         )
     if error.status == 403:
         return UnreachableError(
             access.name,
             f"{where} forbids {what} (403 Forbidden): {_message(error)}",
             "Use a kubeconfig whose user administers the cluster",
+            error.status,
         )
-    return UnreachableError(access.name, f"{where} answers {error.status} {error.reason}", "See the API server's log")
+    cause = f"{where} answers {error.status} {error.reason}"
+    return UnreachableError(access.name, cause, "See the API server's log", error.status)
 
 
 def _message(error: ApiException) -> str:
