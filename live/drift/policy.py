@@ -76,9 +76,9 @@ class LivePolicy:
         return list(pool.map(self._compared, documents))
 
     def undeclared(self, documents: Sequence[Document], pool: Executor) -> list[Object]:
-        """Objects that carry the stack's label and are not declared for this cluster."""
+        """Objects of the stack's policy that are not declared for this cluster; the sample's are of no file."""
         declared = {document.identity for document in documents}
-        selector = f"{STACK}={label_value(self._stack)}"
+        selector = f"{STACK}={label_value(self._stack)},{FILE}"
         kinds = [*self._api.kinds().listed(), SERVICES]
         own = [item for items in pool.map(lambda kind: self._objects.labelled(kind, selector), kinds) for item in items]
         return [item for item in own if _identity(item) not in declared]

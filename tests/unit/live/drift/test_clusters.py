@@ -84,6 +84,12 @@ def test_an_object_without_the_stacks_label_is_someone_elses() -> None:
     assert "whoever made it" in drift(server, rule("v1")).deviations[0].cure
 
 
+def test_an_object_of_the_stack_that_is_of_no_policy_file_is_the_samples() -> None:
+    sample = rule("v1", name="helloworld-connections")
+    sample["metadata"]["labels"] = {"spanmesh.io/stack": STACK}
+    assert told(drift(cluster(own=[sample]))) == []
+
+
 def test_a_kind_that_the_cluster_does_not_serve_is_named_in_the_cure() -> None:
     declared = {**rule("v1"), "kind": "Telemetry"}
     assert "Telemetry of networking.istio.io/v1" in drift(cluster(), declared).deviations[0].cure

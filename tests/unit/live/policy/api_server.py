@@ -60,6 +60,7 @@ class FakeApiServer:
         answer = self.answers[asked.path]
         if not isinstance(answer, list):
             return 200, answer
+        answer = [item for item in answer if _selected(item, asked.query.get("labelSelector", ""))]
         start, limit = int(asked.query.get("continue") or 0), int(asked.query["limit"])
         more = str(start + limit) if start + limit < len(answer) else ""
         return 200, {"metadata": {"continue": more}, "items": answer[start : start + limit]}
@@ -95,6 +96,13 @@ class FakeApiServer:
                 self.wfile.write(data)
 
         return Handler
+
+
+def _selected(item: Any, selector: str) -> bool:
+    """Whether an object has every label that is asked for; sets, as in ``name in (a,b)``, are not looked at."""
+    labels = item.get("metadata", {}).get("labels") or {}
+    wanted = [each.partition("=") for each in selector.split(",") if each and "(" not in each and ")" not in each]
+    return all(name in labels and (not equals or labels[name] == value) for name, equals, value in wanted)
 
 
 def cluster(name: str, server: str) -> ClusterAccess:
