@@ -1,15 +1,13 @@
-"""The lab of the tests, and a mesh on it.
+"""The lab of the tests.
 
 SPANMESH_KEEP_LAB=1 leaves the lab up for the next run; SPANMESH_TEST_LAB names it, so that two runs do not meet.
 """
 
-import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
 from lab import Lab
@@ -66,33 +64,6 @@ def istioctl(environment: dict[str, str], tools: dict[str, Tool]) -> Istioctl:
 def istioctl_1_22(environment: dict[str, str], tools: dict[str, Tool]) -> Istioctl:
     """istioctl of the article's Istio."""
     return Istioctl(tools["istioctl@1.22.3"].path, "1.22.3", environment)
-
-
-@pytest.fixture(scope="module")
-def mesh(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
-    """The lab's mesh with the sample; destroyed after the module.
-
-    cluster1 has an ingress gateway; cluster2 two east-west gateway pods, and its API server is met under another
-    name and by a CA that is given.
-    """
-    stack = LabStack.make(tmp_path_factory.mktemp("mesh"), environment)
-    first, second = stack.mesh["clusters"]
-    first["ingress"] = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
-    second["eastWest"] = {"replicas": 2}
-    second["apiServer"] = {
-        "url": second["apiServer"],
-        "tlsServerName": "kubernetes.default.svc",
-        "caCertificate": {"env": "SPANMESH_TEST_CA"},
-    }
-    kubeconfig = yaml.safe_load(lab.kubeconfig("cluster2").read_text())
-    authority = kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
-    stack.environment["SPANMESH_TEST_CA"] = base64.b64decode(authority).decode()
-    stack.write()
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture

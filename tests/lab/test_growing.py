@@ -15,8 +15,8 @@ from live.load import LoadResult, constant_requests
 from live.traffic import Row, traffic_matrix
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
+from tests.lab.left_overs import left_in
 from tests.lab.stacks import LabStack
-from tests.lab.test_removal import left_in
 
 pytestmark = pytest.mark.lab
 PAIR = ("cluster1", "cluster2")

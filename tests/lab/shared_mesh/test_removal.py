@@ -1,0 +1,44 @@
+"""`pulumi destroy` takes everything of the mesh back, and another `pulumi up` works: with the article's Istio."""
+
+import pytest
+
+from cli.demo import silent_cells
+from live.traffic import traffic_matrix
+from tests.lab.istioctl import Istioctl
+from tests.lab.left_overs import left_in
+from tests.lab.shared_mesh.mirrored import Mirrored
+from tests.lab.stacks import LabStack
+
+pytestmark = pytest.mark.lab
+
+
+def test_destroy_leaves_nothing(mesh: LabStack) -> None:
+    assert left_in(mesh.accesses["cluster1"])["namespaces"] == ["istio-system", "sample"]
+    mesh.destroy()
+    for cluster in ("cluster1", "cluster2"):
+        assert left_in(mesh.accesses[cluster]) == {
+            "namespaces": [],
+            "webhooks": [],
+            "load balancers": [],
+            "custom objects": [],
+            "cluster roles": [],
+        }
+
+
+def test_a_second_up_works_and_so_does_the_articles_istio_by_one_value(
+    mirrored: Mirrored, istioctl_1_22: Istioctl
+) -> None:
+    mesh = mirrored.stack
+    mesh.mesh["istio"]["version"] = "1.22.3"
+    mirrored.declare()
+    mesh.up()
+    outputs = mesh.pulumi.outputs()["clusters"]
+    assert {c["istioVersion"] for c in outputs.values()} == {"1.22.3"}
+    gateways = {name: c["eastWest"]["addresses"] for name, c in outputs.items()}
+    rows = traffic_matrix(mesh.accesses, "sample", gateways, 20)
+    assert silent_cells(mesh.load().mesh, rows) == []
+    assert all(hop.gateway for hop in rows["cluster1"].cells["cluster2"].hops)
+    for cluster in ("cluster1", "cluster2"):
+        assert set(istioctl_1_22.remote_clusters(cluster).values()) == {"synced"}
+        assert set().union(*istioctl_1_22.proxy_status(cluster).values()) == {"SYNCED"}
+    assert mesh.attempt("preview", "--expect-no-changes").returncode == 0
