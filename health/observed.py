@@ -225,6 +225,33 @@ class EastWestGateway:
 
 
 @dataclass(frozen=True)
+class GatewayHandshake:
+    """What a pod of one cluster got when it opened TLS to another cluster's east-west gateway.
+
+    The server name is that of a Service of the other cluster as Istio's gateways know it
+    (``outbound_.<port>_._.<name>.<namespace>.svc.cluster.local``), so that the gateway passes the connection through
+    to a pod, whose certificate is then seen. https://istio.io/latest/docs/setup/install/multicluster/multi-primary_multi-network/
+
+    Attributes:
+        peer: Istio's name of the gateway's cluster.
+        address: address or host name that was connected to.
+        port: its port.
+        connected: whether the TCP connection came about.
+        chain: certificates that were presented, leaf first; empty: the handshake did not get that far.
+        identities: URIs of the leaf: the SPIFFE id of a workload.
+        reason: what ended it; empty: the server's side of the handshake was whole.
+    """
+
+    peer: str
+    address: str
+    port: int
+    connected: bool
+    chain: tuple[Certificate, ...] = ()
+    identities: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class ObservedCluster:
     """What one cluster was seen to hold; whatever could not be had is :class:`Unknown`.
 
@@ -238,6 +265,7 @@ class ObservedCluster:
         remote: the kubeconfigs that its istiods read by.
         readers: the tokens by which others read it.
         gateway: its east-west gateway; None: there is none.
+        handshakes: what its probe pod got of the east-west gateways of other networks.
         services: the Services of the namespaces that are looked at.
         pods: likewise the pods.
         seconds: how long all of it took.
@@ -252,6 +280,7 @@ class ObservedCluster:
     remote: tuple[RemoteKubeconfig, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     readers: tuple[Reader, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     gateway: EastWestGateway | Unknown | None = field(default_factory=lambda: Unknown("not asked"))
+    handshakes: tuple[GatewayHandshake, ...] | Unknown = field(default_factory=lambda: Unknown("no probe was sent"))
     services: tuple[Service, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     pods: tuple[Pods, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     seconds: float = 0
