@@ -122,6 +122,8 @@ class Certificate:
         fingerprint: SHA-256 of the whole certificate, lower-case hex.
         not_before: when its time begins.
         not_after: when its time ends.
+        key_id: its extension subjectKeyIdentifier, lower-case hex; empty: it has none.
+        issuer_key_id: key id of its issuer, by its extension authorityKeyIdentifier; empty: it has none.
     """
 
     subject: str
@@ -129,6 +131,8 @@ class Certificate:
     fingerprint: str
     not_before: datetime
     not_after: datetime
+    key_id: str = ""
+    issuer_key_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,21 @@ class Trust:
     chain: tuple[Certificate, ...]
     roots: tuple[Certificate, ...]
     bundles: Mapping[str, tuple[Certificate, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProxyTrust:
+    """What one running proxy trusts and shows, as its /config_dump says of the secrets that it got.
+
+    Attributes:
+        proxy: ``pod.namespace``.
+        roots: every root of its secret ROOTCA.
+        chain: its own certificate and what follows, of its secret ``default``.
+    """
+
+    proxy: str
+    roots: tuple[Certificate, ...]
+    chain: tuple[Certificate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -262,6 +281,8 @@ class ObservedCluster:
         settings: what istiod was told; None: there is no istiod.
         istiods: its istiod pods.
         trust: what it signs with and trusts.
+        proxies_trust: what running proxies trust: those of the gateways.
+        authority: fingerprints of the CAs of its API server: ConfigMap kube-root-ca.crt of istio-system.
         remote: the kubeconfigs that its istiods read by.
         readers: the tokens by which others read it.
         gateway: its east-west gateway; None: there is none.
@@ -277,6 +298,8 @@ class ObservedCluster:
     settings: IstiodSettings | Unknown | None = field(default_factory=lambda: Unknown("not asked"))
     istiods: tuple[Istiod, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     trust: Trust | Unknown = field(default_factory=lambda: Unknown("not asked"))
+    proxies_trust: tuple[ProxyTrust, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
+    authority: tuple[str, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     remote: tuple[RemoteKubeconfig, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     readers: tuple[Reader, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     gateway: EastWestGateway | Unknown | None = field(default_factory=lambda: Unknown("not asked"))
