@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Cell:
-    """Answers that the client of one cluster got from the servers of one cluster.
+    """What the client of one cluster got from the servers of one cluster, and what its proxy knows of them.
 
     Attributes:
         milliseconds: how long each answer took, as the client measured it.
-        hops: by address and port that the client's proxy connected to, how many requests.
+        hops: by address and port that the client's proxy connects to for this cluster, how many requests it sent there.
         gateways: those of the hops that are east-west gateways.
         client: SPIFFE id of the client as the server's proxy proved it; empty: the server saw none.
-        server: SPIFFE id of the server as the client's proxy proved it; empty: not known.
+        server: SPIFFE id of the server, as its proxy showed it to the client's; empty: not known.
         pods: by server pod, how many answers.
+        priority: Envoy's priority of the hops: those above the lowest get requests only when the lower ones fail (the
+            locality failover); None: the client's proxy has no endpoint of this cluster.
+        connections: how many connections the client's proxy opened to the hops.
+        refused: how many connections to the hops did not come about.
     """
 
     milliseconds: tuple[float, ...] = ()
@@ -24,6 +28,9 @@ class Cell:
     client: str = ""
     server: str = ""
     pods: Mapping[str, int] = field(default_factory=dict)
+    priority: int | None = None
+    connections: int = 0
+    refused: int = 0
 
     @property
     def answers(self) -> int:
@@ -37,15 +44,31 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class PlainText:
+    """What a client without a sidecar got of the servers of its own cluster.
+
+    Attributes:
+        mode: mode of mutual TLS that PeerAuthentication sets for the servers: ``STRICT``, ``PERMISSIVE``, ``DISABLE``.
+        answered: whether it got an answer.
+        said: status, or what ended the connection.
+    """
+
+    mode: str
+    answered: bool
+    said: str
+
+
+@dataclass(frozen=True)
 class Row:
     """What the client of one cluster got.
 
     Attributes:
         client: Istio's name of its cluster.
         sent: how many requests.
-        cells: by Istio's name of the answering cluster.
+        cells: by Istio's name of the cluster: those that answered, and those that the client's proxy has endpoints of.
         failures: by what was said, how many requests got no answer of a server.
         reason: why no request could be sent at all; empty: they were.
+        plain_text: what a client without a sidecar got; None: it was not asked.
     """
 
     client: str
@@ -53,6 +76,7 @@ class Row:
     cells: Mapping[str, Cell] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
     reason: str = ""
+    plain_text: PlainText | None = None
 
 
 Matrix = Mapping[str, Row]

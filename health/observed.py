@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from health.drill import Drill
+from health.matrix import Matrix
 from policy.world import Pods, Service
 from topology import Mesh
 
@@ -317,8 +319,12 @@ class Observed:
         mesh: the declared mesh.
         at: when it was seen, by this machine's clock, with its time zone.
         clusters: by Istio's name, every cluster that was asked, in the mesh's order.
+        matrix: what requests of the probe got, by Istio's name of the client's cluster.
+        drills: the drills that were made; Unknown: none were.
     """
 
     mesh: Mesh
     at: datetime
     clusters: Mapping[str, ObservedCluster]
+    matrix: Matrix | Unknown = field(default_factory=lambda: Unknown("no probe was sent"))
+    drills: tuple[Drill, ...] | Unknown = field(default_factory=lambda: Unknown("drills disturb traffic: --disruptive"))
