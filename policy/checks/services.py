@@ -8,9 +8,9 @@ from policy.checks.facts import Facts, Name
 from policy.checks.hosts import Named, named
 from policy.checks.reach import Reach
 from policy.checks.routes import Destination, Route, mappings, whole
+from policy.checks.shapes import out_of_reach, port_names, port_numbers
 from policy.finding import Finding, Rule, at
 from policy.hosts import service_of
-from policy.world import Service
 
 OTHER_NAMES = Rule(
     "SM207",
@@ -121,64 +121,20 @@ def _ports_of_entries(entries: Sequence[Mapping[str, Any]]) -> set[int]:
     return {n for entry in entries for _, port in mappings(entry.get("ports")) if (n := whole(port.get("number")))}
 
 
-def _pairs(facts: Facts, clients: _Clients) -> Iterator[tuple[str, Service, str, Service]]:
-    """Client and server, each with ports of its own for the Service, where the server's may have endpoints."""
-    for client in clients.clusters:
-        services = facts.services(client, clients.service)
-        if client in services:
-            for server, theirs in services.items():
-                joined = theirs.selector or server not in facts.world.live
-                if server != client and joined and theirs.ports != services[client].ports:
-                    yield client, services[client], server, theirs
-
-
 def _names_and_numbers(facts: Facts, clients: _Clients) -> Iterator[Finding]:
-    names: dict[tuple[frozenset[str], str], str] = {}
-    numbers: dict[tuple[frozenset[str], str], str] = {}
-    for client, ours, server, theirs in _pairs(facts, clients):
-        pair = frozenset((client, server))
-        by_name = {port.name: port.port for port in theirs.ports}
-        by_number = {port.port: port.name for port in theirs.ports}
-        for port in ours.ports:
-            if port.name in by_name:
-                if by_name[port.name] != port.port and facts.crosses(client, server):
-                    name = f"port {port.name}" if port.name else "the port without name"
-                    said = f"{name} is {port.port} in {client}, {by_name[port.name]} in {server}"
-                    numbers.setdefault((pair, port.name), said)
-            elif port.port in by_number:
-                both = (port.name or "nothing", by_number[port.port] or "nothing")
-                said = f"port {port.port} is called {both[0]} in {client}, {both[1]} in {server}"
-                names.setdefault((pair, str(port.port)), said)
-        ours_called, ours_numbered = {p.name for p in ours.ports}, {p.port for p in ours.ports}
-        common = (by_name.keys() & ours_called) or (by_number.keys() & ours_numbered)
-        if ours.ports and theirs.ports and not common:
-            names.setdefault((pair, ""), f"no port of {client} has the name of one of {server}")
-    for rule, found in ((OTHER_NAMES, names), (OTHER_NUMBERS, numbers)):
+    for rule, found in (
+        (OTHER_NAMES, port_names(facts, clients.service, clients.clusters)),
+        (OTHER_NUMBERS, port_numbers(facts, clients.service, clients.clusters)),
+    ):
         if found:
-            concerned = tuple(c for c in facts.places if any(c in pair for pair, _ in found))
-            yield _finding(clients, rule, "; ".join(found.values()), concerned)
+            concerned = tuple(c for c in facts.places if any(c in each.clusters for each in found))
+            yield _finding(clients, rule, "; ".join(each.said for each in found), concerned)
 
 
 def _headless(facts: Facts, clients: _Clients) -> Iterator[Finding]:
-    """What a client's own cluster says of the Service decides: headless behind a cluster IP does cross networks."""
-    said: dict[str, str] = {}
-    for client in clients.clusters:
-        services = facts.services(client, clients.service)
-        if client not in services and not facts.complete(client):
-            continue
-        apart = {c: s for c, s in services.items() if c != client and facts.crosses(client, c)}
-        ours = services.get(client) or next(iter(apart.values()), None)
-        if ours and ours.headless:
-            servers = [c for c, s in apart.items() if s.selector or c not in facts.world.live]
-            what = f"it is headless {f'in {client}' if client in services else 'where it runs'}"
-        else:
-            servers = [c for c, s in apart.items() if s.type == "ExternalName"]
-            servers = servers if not ours or client not in services or ours.type != "ExternalName" else []
-            what = "it is an ExternalName there"
-        if servers:
-            said[client] = f"requests from {facts.called(client)} reach nothing of {', '.join(servers)}: {what}"
-    if said:
-        yield _finding(clients, HEADLESS, "; ".join(said.values()), tuple(said))
+    if found := out_of_reach(facts, clients.service, clients.clusters):
+        concerned = tuple(each.clusters[0] for each in found)
+        yield _finding(clients, HEADLESS, "; ".join(each.said for each in found), concerned)
 
 
 def _without_sidecar(facts: Facts, clients: _Clients) -> Iterator[Finding]:
