@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from health.drill import Drill
+from health.live_policy import LivePolicy
 from health.matrix import Matrix
+from health.proxy import Proxy
 from policy.world import Pods, Service
 from topology import Mesh
 
@@ -58,6 +60,7 @@ class ProxySync:
         type: ``sidecar`` or ``router``.
         version: its Istio version.
         states: by ``CDS``, ``LDS``, ``EDS`` and ``RDS``: ``SYNCED``, ``STALE``, ``NOT SENT`` or ``REJECTED``.
+        errors: of rejected ones, Envoy's words (Istio 1.22 does not say them).
     """
 
     proxy: str
@@ -65,6 +68,7 @@ class ProxySync:
     type: str
     version: str
     states: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -289,8 +293,12 @@ class ObservedCluster:
         readers: the tokens by which others read it.
         gateway: its east-west gateway; None: there is none.
         handshakes: what its probe pod got of the east-west gateways of other networks.
-        services: the Services of the namespaces that are looked at.
-        pods: likewise the pods.
+        namespaces: by name, whether pods made in it are injected.
+        services: its Services.
+        unmeshed: running pods without sidecar in namespaces that are injected in some cluster of the mesh, but for
+            those that ask for none; alike ones together.
+        policy: the Istio policy that it holds.
+        proxies: some of its proxies, asked at their admin port: gateways, a few sidecars, and those that are behind.
         seconds: how long all of it took.
     """
 
@@ -306,8 +314,11 @@ class ObservedCluster:
     readers: tuple[Reader, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     gateway: EastWestGateway | Unknown | None = field(default_factory=lambda: Unknown("not asked"))
     handshakes: tuple[GatewayHandshake, ...] | Unknown = field(default_factory=lambda: Unknown("no probe was sent"))
+    namespaces: Mapping[str, bool] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     services: tuple[Service, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
-    pods: tuple[Pods, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
+    unmeshed: tuple[Pods, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
+    policy: LivePolicy | Unknown = field(default_factory=lambda: Unknown("not asked"))
+    proxies: tuple[Proxy, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     seconds: float = 0
 
 

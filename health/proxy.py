@@ -1,0 +1,63 @@
+"""What single proxies say of themselves at Envoy's admin port."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from envoy.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Configuration that Envoy refuses to take now.
+
+    Attributes:
+        type: ``CDS``, ``LDS``, ``EDS``, ``RDS``, or another xDS type.
+        reason: Envoy's own words, with the resource; empty where they are not known.
+    """
+
+    type: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One address, as one proxy fares with it (Envoy's /clusters), over all Services.
+
+    Attributes:
+        address: ``host:port``.
+        connections: how many connections were tried since the proxy has the address.
+        failed: how many of them did not come about, by TCP or by TLS.
+        lately: how many were tried between two looks a moment apart; 0 where nothing had failed before.
+        lately_failed: how many of those did not come about.
+        ejected: Services for which outlier detection has it ejected now.
+    """
+
+    address: str
+    connections: int
+    failed: int
+    lately: int = 0
+    lately_failed: int = 0
+    ejected: int = 0
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One proxy, asked at its admin port.
+
+    Attributes:
+        proxy: ``pod.namespace``.
+        type: ``sidecar`` or ``router``.
+        rejected: configuration that it refuses now.
+        upstreams: addresses at port 15443 that it has connected to, or tried to.
+        endpoints: by Envoy's name of the cluster (``outbound|<port>|<subset>|<host>``), of the Services looked at.
+        dns_capture: whether it answers the application's DNS queries.
+        problem: why it could not be asked; empty: it was.
+    """
+
+    proxy: str
+    type: str
+    rejected: tuple[Rejected, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    dns_capture: bool = False
+    problem: str = ""
