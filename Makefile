@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 NEWEST := .venv-newest/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lab-test reference venv lock clean
+.PHONY: help demo test check unit unit-lab unit-newest lab-test reference venv lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,14 @@ check: venv ## format, lint and types
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-unit: venv ## unit tests, with the lab's SDKs and with the newest ones
+unit: venv ## unit tests, with the lab's SDKs and with the newest ones, side by side
+	@$(MAKE) --no-print-directory --output-sync=target --jobs=2 unit-lab unit-newest
+
+unit-lab:
 	$(PY) -m pytest tests/unit
-	$(NEWEST) -m pytest tests/unit
+
+unit-newest: # toolchain/ uses no SDK
+	$(NEWEST) -m pytest tests/unit --ignore=tests/unit/toolchain
 
 lab-test: venv ## tests against real clusters in an own lab (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ import yaml
 from policy.document import JsonLoader
 
 CRD_FOLDER = "crds/"
+_READING = Lock()
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,15 @@ def helm_release(secret: Mapping[str, Any]) -> HelmRelease:
         raise UnreadableRecordError(f"the Secret {name} holds no record of Helm: {type(error).__name__}") from error
 
 
-@lru_cache(maxsize=8)
 def rendered(text: str) -> tuple[Mapping[str, Any], ...]:
     """The objects of a rendered manifest. The charts of most clusters of a mesh are the same: read once."""
+    # Threads of several clusters come at once, and the second should find what the first one read.
+    with _READING:
+        return _rendered(text)
+
+
+@lru_cache(maxsize=8)
+def _rendered(text: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(_objects(text))
 
 
