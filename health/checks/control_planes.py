@@ -77,7 +77,7 @@ ISTIODS = Check(
 def unanswered(cluster: ObservedCluster) -> str:
     """Why nothing is known of a cluster; empty where its API server answers."""
     if isinstance(cluster.kubernetes, Unknown):
-        return f"the API server of {cluster.name} cannot be asked: {cluster.kubernetes.reason}"
+        return f"the API server of {cluster.name} does not let itself be asked ({_refusal(cluster.kubernetes).code})"
     return ""
 
 
@@ -87,8 +87,11 @@ def _api_servers(observed: Observed) -> Iterator[Result]:
         if not isinstance(said, Unknown):
             yield ok(API_SERVERS, name, message=f"Kubernetes {said}")
         else:
-            refused = said.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-            yield found(API_SERVERS, REFUSED if refused else SILENT, said.reason, name)
+            yield found(API_SERVERS, _refusal(said), said.reason, name)
+
+
+def _refusal(said: Unknown) -> Cause:
+    return REFUSED if said.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else SILENT
 
 
 def _istiods(observed: Observed) -> Iterator[Result]:
