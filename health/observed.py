@@ -283,6 +283,7 @@ class ObservedCluster:
     Attributes:
         name: Istio's cluster name.
         kubernetes: version of its API server; Unknown: it does not answer, and neither is anything else known.
+        answered: seconds until it had said its version, with the making of the connection.
         clock: seconds by which its API server's clock is ahead of this machine's.
         settings: what istiod was told; None: there is no istiod.
         istiods: its istiod pods.
@@ -320,6 +321,7 @@ class ObservedCluster:
     policy: LivePolicy | Unknown = field(default_factory=lambda: Unknown("not asked"))
     proxies: tuple[Proxy, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     seconds: float = 0
+    answered: float = 0
 
 
 @dataclass(frozen=True)

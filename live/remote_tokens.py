@@ -1,6 +1,7 @@
 """The tokens by which other clusters read a cluster: whose, how old, when last used."""
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -31,6 +32,8 @@ class ReaderToken:
         created: when the Secret was made.
         last_used: day of its last use, as the API server noted it; None: never used.
         expires: when it ends; None: it ends with its Secret only.
+        sha256: SHA-256 of the token, lower-case hex, by which two tokens are told to be the same; empty: the Secret
+            has not been filled.
     """
 
     reader: str
@@ -38,6 +41,7 @@ class ReaderToken:
     created: datetime
     last_used: date | None
     expires: datetime | None
+    sha256: str = ""
 
 
 def reader_tokens(access: ClusterAccess) -> list[ReaderToken]:
@@ -48,17 +52,21 @@ def reader_tokens(access: ClusterAccess) -> list[ReaderToken]:
     """
     cluster_uid(access)
     with api_client(access) as api:
-        secrets = client.CoreV1Api(api).list_namespaced_secret(
-            NAMESPACE, field_selector=TOKENS, _request_timeout=TIMEOUT
-        )
+        return tokens_of_readers(client.CoreV1Api(api))
+
+
+def tokens_of_readers(core: client.CoreV1Api) -> list[ReaderToken]:
+    """The tokens of every reader of one cluster, by reader and age.
+
+    Args:
+        core: client of the cluster.
+
+    Raises:
+        kubernetes.client.exceptions.ApiException: it may not list the Secrets of istio-system.
+    """
+    secrets = core.list_namespaced_secret(NAMESPACE, field_selector=TOKENS, _request_timeout=TIMEOUT)
     found = [
-        ReaderToken(
-            account.removeprefix(READER_PREFIX),
-            secret.metadata.name,
-            secret.metadata.creation_timestamp,
-            _day((secret.metadata.labels or {}).get(LAST_USED)),
-            _expiry((secret.data or {}).get("token", "")),
-        )
+        _reader_token(account.removeprefix(READER_PREFIX), secret)
         for secret in secrets.items
         if (account := (secret.metadata.annotations or {}).get(ACCOUNT, "")).startswith(READER_PREFIX)
         and account != ISTIOS_OWN
@@ -66,14 +74,33 @@ def reader_tokens(access: ClusterAccess) -> list[ReaderToken]:
     return sorted(found, key=lambda token: (token.reader, token.created))
 
 
+def _reader_token(reader: str, secret: Any) -> ReaderToken:
+    token = base64.b64decode((secret.data or {}).get("token", "")).decode()
+    return ReaderToken(
+        reader,
+        secret.metadata.name,
+        secret.metadata.creation_timestamp,
+        _day((secret.metadata.labels or {}).get(LAST_USED)),
+        token_expiry(token),
+        hashlib.sha256(token.encode()).hexdigest() if token else "",
+    )
+
+
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _expiry(encoded: str) -> datetime | None:
-    """When a token ends by its own word; nothing is verified, as nothing is decided by it."""
+def token_expiry(token: str) -> datetime | None:
+    """When a token ends by its own word; nothing is verified, as nothing is decided by it.
+
+    Args:
+        token: a JSON web token (RFC 7519).
+
+    Returns:
+        None where it never ends, or is none.
+    """
     try:
-        payload = base64.b64decode(encoded).decode().split(".")[1]
+        payload = token.split(".")[1]
         claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return datetime.fromtimestamp(claims["exp"], UTC)
     except (ValueError, LookupError):

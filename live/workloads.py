@@ -22,17 +22,24 @@ def why_not_ready(access: ClusterAccess, namespace: str) -> list[str]:
     with api_client(access) as api:
         core = client.CoreV1Api(api)
         pods = core.list_namespaced_pod(namespace, _request_timeout=TIMEOUT).items
-        lines = [line for pod in pods if not _ready(pod) for line in _pod(core, pod)]
+        lines = [line for pod in pods if not is_ready(pod) for line in why_pod_not_ready(core, pod)]
         return lines + _refused_pods(core, namespace)
 
 
-def _ready(pod: Any) -> bool:
+def is_ready(pod: Any) -> bool:
+    """Whether a pod, as read, is ready, or has done its work."""
     return pod.status.phase == "Succeeded" or any(
         c.type == "Ready" and c.status == "True" for c in pod.status.conditions or []
     )
 
 
-def _pod(core: client.CoreV1Api, pod: Any) -> list[str]:
+def why_pod_not_ready(core: client.CoreV1Api, pod: Any) -> list[str]:
+    """What Kubernetes says of a pod that is not ready, one line for each thing; events and logs where they are allowed.
+
+    Args:
+        core: client of the pod's cluster.
+        pod: the pod, as read.
+    """
     name = f"pod {pod.metadata.namespace}/{pod.metadata.name}"
     lines = []
     statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
@@ -59,11 +66,14 @@ def _last_log_lines(core: client.CoreV1Api, pod: Any, status: Any) -> list[str]:
 
 
 def _warnings(core: client.CoreV1Api, pod: Any) -> list[Any]:
-    events = core.list_namespaced_event(
-        pod.metadata.namespace,
-        field_selector=f"involvedObject.uid={pod.metadata.uid},type=Warning",
-        _request_timeout=TIMEOUT,
-    ).items
+    try:
+        events = core.list_namespaced_event(
+            pod.metadata.namespace,
+            field_selector=f"involvedObject.uid={pod.metadata.uid},type=Warning",
+            _request_timeout=TIMEOUT,
+        ).items
+    except ApiException:
+        return []
     latest: dict[str, Any] = {event.reason: event for event in events}
     return list(latest.values())
 

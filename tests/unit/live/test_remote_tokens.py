@@ -1,6 +1,7 @@
 """What the token Secrets of a cluster say of its readers."""
 
 import base64
+import hashlib
 import json
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
@@ -31,12 +32,17 @@ def secret(name: str, account: str, token: str | None, **labels: str) -> client.
     return client.V1Secret(metadata=metadata, data={"token": token} if token else None)
 
 
+def sha256(encoded: str) -> str:
+    return hashlib.sha256(base64.b64decode(encoded)).hexdigest()
+
+
 def test_each_readers_token_is_listed_with_age_use_and_expiry_and_others_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    ending, endless = jwt({"exp": 1800000000}), jwt({"sub": "no expiry"})
     secrets = [
-        secret("b", "istio-reader-cluster2", jwt({"exp": 1800000000}), legacy_token_last_used="2026-11-20"),  # noqa: S106
-        secret("a", "istio-reader-cluster1", jwt({"sub": "no expiry"})),
+        secret("b", "istio-reader-cluster2", ending, legacy_token_last_used="2026-11-20"),  # noqa: S106
+        secret("a", "istio-reader-cluster1", endless),
         secret("empty", "istio-reader-cluster3", None),
         secret("istio", "istio-reader-service-account", jwt({})),
         secret("app", "default", jwt({})),
@@ -52,7 +58,9 @@ def test_each_readers_token_is_listed_with_age_use_and_expiry_and_others_are_not
         "users": [{"name": "a", "user": {}}],
     }
     assert reader_tokens(ClusterAccess("cluster9", nowhere)) == [
-        ReaderToken("cluster1", "a", CREATED, None, None),
-        ReaderToken("cluster2", "b", CREATED, date(2026, 11, 20), datetime.fromtimestamp(1800000000, UTC)),
+        ReaderToken("cluster1", "a", CREATED, None, None, sha256(endless)),
+        ReaderToken(
+            "cluster2", "b", CREATED, date(2026, 11, 20), datetime.fromtimestamp(1800000000, UTC), sha256(ending)
+        ),
         ReaderToken("cluster3", "empty", CREATED, None, None),
     ]

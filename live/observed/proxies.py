@@ -1,0 +1,156 @@
+"""Single proxies asked at Envoy's admin port: what they refuse, whom they reach, and which endpoints they have."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from envoy.endpoint import Endpoint, read_endpoints
+from health.observed import ProxySync
+from health.proxy import Proxy, Rejected, Upstream
+from live.kubeconfig import ClusterAccess
+from live.pod_port import PodHttp, PodPortError, pod_http
+from topology.defaults import EAST_WEST_PORT
+
+ADMIN = 15000
+# /clusters says twenty lines of every endpoint; all Services share their gateways, so a part of it says enough.
+BYTES = 16_000_000
+MOMENT = 1.0
+HOST = re.compile(r"^[^:]+::(?P<address>.+:\d+)::(?P<name>cx_total|cx_connect_fail|health_flags)::(?P<value>.*)$")
+EJECTED = "failed_outlier_check"
+# By xDS type, the list of the configuration dump that holds what was refused last.
+LISTS = {
+    "LDS": "dynamic_listeners",
+    "RDS": "dynamic_route_configs",
+    "CDS": "dynamic_active_clusters",
+    "EDS": "dynamic_endpoint_configs",
+}
+REFUSED = {"LDS": "listener_manager.lds.update_rejected", "CDS": "cluster_manager.cds.update_rejected"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one proxy is asked.
+
+    Attributes:
+        sync: the proxy, as istiod knows it.
+        hosts: full hosts of Services whose endpoints are wanted.
+        upstreams: whether it is asked how it fares with the gateways of other networks.
+    """
+
+    sync: ProxySync
+    hosts: tuple[str, ...] = ()
+    upstreams: bool = False
+
+
+def ask_all(access: ClusterAccess, questions: Sequence[Question], pool: Executor) -> tuple[Proxy, ...]:
+    """Ask proxies of one cluster; one that does not answer says why.
+
+    Args:
+        access: the cluster.
+        questions: the proxies, and what each is asked.
+        pool: asks several at once.
+    """
+    return tuple(pool.map(lambda question: _ask(access, question), questions))
+
+
+def _ask(access: ClusterAccess, question: Question) -> Proxy:
+    sync = question.sync
+    name, _, namespace = sync.proxy.partition(".")
+    try:
+        with pod_http(access, name, namespace, ADMIN) as http:
+            rejected = tuple(_rejected(http, sync))
+            endpoints = _endpoints(http, question.hosts) if question.hosts else {}
+            capture = _dns_capture(http) if question.hosts else False
+        upstreams = _upstreams(access, name, namespace) if question.upstreams else ()
+    except PodPortError as error:
+        return Proxy(sync.proxy, sync.type, problem=str(error))
+    return Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture)
+
+
+def _rejected(http: PodHttp, sync: ProxySync) -> Iterator[Rejected]:
+    """What istiod says was refused and what the proxy says of it; of Istio 1.22, which does not say, what is behind."""
+    behind = [kind for kind, state in sync.states.items() if state in ("REJECTED", "STALE")]
+    for kind in behind:
+        dump = http.json(f"/config_dump?resource={LISTS[kind]}&mask=error_state.details") if kind in LISTS else {}
+        details = [str(each["error_state"].get("details") or "") for each in dump["configs"] if "error_state" in each]
+        reasons = [sync.errors[kind]] if sync.errors.get(kind) else details
+        if reasons or sync.states[kind] == "REJECTED" or _count(http, REFUSED.get(kind, "")):
+            yield Rejected(kind, "; ".join(dict.fromkeys(reason.strip() for reason in reasons)))
+
+
+def _count(http: PodHttp, name: str) -> int:
+    if not name:
+        return 0
+    said = http.text(f"/stats?filter={quote(f'^{re.escape(name)}$')}").rpartition(": ")[2].strip()
+    return int(said) if said.isdigit() else 0
+
+
+def _endpoints(http: PodHttp, hosts: Sequence[str]) -> Mapping[str, tuple[Endpoint, ...]]:
+    chosen = "|".join(map(re.escape, hosts))
+    pattern = quote(rf"^outbound\|[0-9]+\|\|({chosen})$", safe="")
+    said = http.json(f"/config_dump?include_eds&resource=dynamic_endpoint_configs&name_regex={pattern}")
+    assignments = [each.get("endpoint_config") or {} for each in said.get("configs") or ()]
+    return {str(each["cluster_name"]): read_endpoints(each) for each in assignments if each.get("cluster_name")}
+
+
+def _dns_capture(http: PodHttp) -> bool:
+    metadata = (http.json("/server_info").get("node") or {}).get("metadata") or {}
+    own = (metadata.get("PROXY_CONFIG") or {}).get("proxyMetadata") or {}
+    return str(metadata.get("DNS_CAPTURE") or own.get("ISTIO_META_DNS_CAPTURE")).lower() == "true"
+
+
+@dataclass
+class _Counts:
+    connections: int = 0
+    failed: int = 0
+    ejected: int = 0
+
+
+@dataclass
+class _Look:
+    """What /clusters says of gateways' addresses."""
+
+    of: dict[str, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
+
+    def take(self, line: str) -> None:
+        if (match := HOST.match(line.rstrip("\n"))) and match["address"].endswith(f":{EAST_WEST_PORT}"):
+            counts = self.of[match["address"]]
+            match match["name"]:
+                case "cx_total":
+                    counts.connections += int(match["value"])
+                case "cx_connect_fail":
+                    counts.failed += int(match["value"])
+                case _:
+                    counts.ejected += EJECTED in match["value"]
+
+
+def _upstreams(access: ClusterAccess, name: str, namespace: str) -> tuple[Upstream, ...]:
+    first = _look(access, name, namespace)
+    failing = any(counts.failed for counts in first.of.values())
+    if failing:
+        # Whether it fails now, or did once.
+        time.sleep(MOMENT)
+    second = _look(access, name, namespace) if failing else first
+    return tuple(
+        Upstream(
+            address,
+            now.connections,
+            now.failed,
+            max(0, now.connections - first.of[address].connections),
+            max(0, now.failed - first.of[address].failed),
+            now.ejected,
+        )
+        for address, now in second.of.items()
+    )
+
+
+def _look(access: ClusterAccess, name: str, namespace: str) -> _Look:
+    look = _Look()
+    with pod_http(access, name, namespace, ADMIN) as http:
+        for line in http.lines("/clusters", BYTES):
+            look.take(line)
+    return look
