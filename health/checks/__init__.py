@@ -1,5 +1,6 @@
 """Every check of a running mesh, in the order in which they are made: cheapest first, and after those they need."""
 
+from health.check import Check
 from health.checks import control_planes, identity, remote_secrets, remote_sync, remote_tokens, trust
 from health.examination import Examined
 
@@ -11,3 +12,5 @@ CHECKS: tuple[Examined, ...] = (
     *remote_sync.EXAMINED,
     *trust.EXAMINED,
 )
+# Also those that judge more than what was observed, as the traffic: what docs/troubleshooting.md is written from.
+EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in CHECKS),)

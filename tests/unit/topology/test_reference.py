@@ -17,7 +17,9 @@ EXAMPLE = re.compile(r"```yaml\n(.*?)```", flags=re.DOTALL)
 EXAMPLES = EXAMPLE.findall(PAGE.read_text())
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "policy-checks.md", "stack.schema.json", "mesh.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["configuration.md", "policy-checks.md", "troubleshooting.md", "stack.schema.json", "mesh.schema.json"]
+)
 def test_checked_in_file_is_what_the_models_say(name: str) -> None:
     path, text = next((path, text) for path, text in reference_files().items() if path.name == name)
     assert path.read_text() == text, "run `./spanmesh reference`"
