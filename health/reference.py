@@ -11,10 +11,12 @@ HEAD = """# Troubleshooting
 <!-- Written by `spanmesh reference` from the checks: change them, not this. -->
 
 What `spanmesh verify` and `spanmesh diagnose` find wrong with a running mesh, each with its symptom, cause and cure. An
-error makes a check fail; a warning does not. `diagnose` names the first cause; what only follows from it is counted, and
-`-o json` lists it. A check that could not be made, for a right that is missing or a cluster that does not answer, is
+error makes a check fail; a warning does not. `diagnose` names the first cause; what only follows from it is counted there,
+and listed by `-o json`. A check that could not be made, for a right that is missing or a cluster that does not answer, is
 *skipped*, with the reason; that is not the same as ok. Codes keep their meaning.
 """
+# A symptom that begins so is none that anybody looks for.
+UNSEEN = "Nothing"
 CHAPTERS = {
     "SM61": "Clusters and istiods",
     "SM62": "Remote access",
@@ -74,6 +76,8 @@ def _overview(causes: Iterable[Cause]) -> Iterator[str]:
     yield "| what you see | what it may be |"
     yield "|--|--|"
     for cause in causes:
+        if cause.symptom.startswith(UNSEEN):
+            continue
         yield f"| {_line(cause.symptom)} | [{cause.code}](#{cause.code.lower()}) {_line(cause.name)} |"
 
 
