@@ -48,7 +48,7 @@ class Proxy:
         proxy: ``pod.namespace``.
         type: ``sidecar`` or ``router``.
         rejected: configuration that it refuses now.
-        upstreams: addresses at port 15443 that it has connected to, or tried to.
+        upstreams: gateways of other networks, as it fares with them.
         endpoints: by Envoy's name of the cluster (``outbound|<port>|<subset>|<host>``), of the Services looked at.
         dns_capture: whether it answers the application's DNS queries.
         problem: why it could not be asked; empty: it was.

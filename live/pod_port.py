@@ -4,28 +4,35 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
-from kubernetes.stream import portforward
+from kubernetes.config.config_exception import ConfigException
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-
-SECONDS = 10
+from live.port_forward import SECONDS, PortForward, PortForwardError, port_forward
 
 
 class PodPortError(Exception):
-    """A port of a pod that does not answer, or not as it should; the message names the pod."""
+    """A port of a pod that does not answer, or not as it should; the message names the pod.
+
+    Attributes:
+        status: HTTP status by which the API server refused to connect to it; None: it did not refuse.
+    """
+
+    status: int | None
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class PodHttp:
     """HTTP over one connection into a pod; made by :func:`pod_http`."""
 
-    def __init__(self, pod: str, connection: http.client.HTTPConnection) -> None:
-        self._pod, self._connection = pod, connection
+    def __init__(self, pod: str, connection: http.client.HTTPConnection, forward: PortForward) -> None:
+        self._pod, self._connection, self._forward = pod, connection, forward
 
     def text(self, path: str, method: str = "GET") -> str:
         """The body of an answer.
@@ -42,10 +49,37 @@ class PodHttp:
             answer = self._connection.getresponse()
             body = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            raise PodPortError(f"{self._pod} does not answer {path}: {error or type(error).__name__}") from error
+            raise self._no_answer(path, error) from error
         if answer.status != http.HTTPStatus.OK:
             raise PodPortError(f"{self._pod} answers {path} by {answer.status}: {body[:200].strip()}")
         return body
+
+    def lines(self, path: str, limit: int) -> Iterator[str]:
+        """Lines of an answer as they come, none of it kept; after it, the connection is good for nothing more.
+
+        Args:
+            path: with its query, for example ``/clusters``.
+            limit: how many bytes are read at most.
+
+        Raises:
+            PodPortError: no answer, or a status other than 200.
+        """
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            if answer.status != http.HTTPStatus.OK:
+                raise PodPortError(f"{self._pod} answers {path} by {answer.status}")
+            for line in answer:
+                limit -= len(line)
+                if limit < 0:
+                    return
+                yield line.decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._no_answer(path, error) from error
+
+    def _no_answer(self, path: str, error: Exception) -> PodPortError:
+        reason = self._forward.error or str(error) or type(error).__name__
+        return PodPortError(f"{self._pod} does not answer {path}: {reason}")
 
     def json(self, path: str) -> Any:
         """The body of an answer, from JSON.
@@ -73,10 +107,10 @@ def pod_http(access: ClusterAccess, pod: str, namespace: str, port: int) -> Iter
     Raises:
         PodPortError: the API server does not connect to it.
     """
-    with pod_socket(access, pod, namespace, port) as connected:
+    with _forwarded(access, pod, namespace, port) as forward:
         connection = http.client.HTTPConnection("localhost", port)
-        connection.sock = connected
-        yield PodHttp(f"pod {namespace}/{pod} in cluster {access.name}", connection)
+        connection.sock = forward.socket
+        yield PodHttp(f"pod {namespace}/{pod} in cluster {access.name}", connection, forward)
 
 
 @contextmanager
@@ -92,20 +126,21 @@ def pod_socket(access: ClusterAccess, pod: str, namespace: str, port: int) -> It
     Raises:
         PodPortError: the API server does not connect to it.
     """
+    with _forwarded(access, pod, namespace, port) as forward:
+        yield forward.socket
+
+
+@contextmanager
+def _forwarded(access: ClusterAccess, pod: str, namespace: str, port: int) -> Iterator[PortForward]:
     where = f"port {port} of pod {namespace}/{pod} in cluster {access.name}"
-    # portforward() replaces the client's request function: it gets a client of its own.
-    with api_client(access) as api:
-        connect = client.CoreV1Api(api).connect_get_namespaced_pod_portforward
+    with ExitStack() as opened:
         try:
-            forward = portforward(connect, pod, namespace, ports=str(port))
-        except (ApiException, OSError, AttributeError) as error:
-            # The library fails on its own exception where the API server refuses: there is no body to decode.
-            cause = error.__context__ if isinstance(error, AttributeError) else error
-            raise PodPortError(f"{where} cannot be reached: {getattr(cause, 'reason', None) or cause}") from error
-        connected = cast(socket.socket, forward.socket(port))
-        connected.settimeout(SECONDS)
-        try:
-            yield connected
-        finally:
-            # Its thread ends when it sees this, and closes the other side.
-            connected.close()
+            # A client of its own: it may outlive the caller's.
+            with api_client(access) as api:
+                forward = opened.enter_context(port_forward(api, pod, namespace, port))
+        except PortForwardError as error:
+            raise PodPortError(f"{where} cannot be reached: {error}", error.status) from error
+        except ConfigException as error:
+            raise PodPortError(f"{where} cannot be reached: the kubeconfig cannot be used: {error}") from error
+        forward.socket.settimeout(SECONDS)
+        yield forward

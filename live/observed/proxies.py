@@ -4,16 +4,16 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from envoy.config_dump import read_config_dump
 from envoy.endpoint import Endpoint, read_endpoints
-from health.observed import ProxySync
+from health.observed import ProxySync, ProxyTrust
 from health.proxy import Proxy, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
+from live.observed.certificates import facts
 from live.pod_port import PodHttp, PodPortError, pod_http
-from topology.defaults import EAST_WEST_PORT
 
 ADMIN = 15000
 # /clusters says twenty lines of every endpoint; all Services share their gateways, so a part of it says enough.
@@ -38,26 +38,34 @@ class Question:
     Attributes:
         sync: the proxy, as istiod knows it.
         hosts: full hosts of Services whose endpoints are wanted.
-        upstreams: whether it is asked how it fares with the gateways of other networks.
+        gateways: ``host:port`` of gateways of other networks: how it fares with them is wanted.
     """
 
     sync: ProxySync
     hosts: tuple[str, ...] = ()
-    upstreams: bool = False
+    gateways: frozenset[str] = frozenset()
 
 
-def ask_all(access: ClusterAccess, questions: Sequence[Question], pool: Executor) -> tuple[Proxy, ...]:
-    """Ask proxies of one cluster; one that does not answer says why.
+@dataclass(frozen=True)
+class Answer:
+    """What one proxy said.
+
+    Attributes:
+        proxy: of its configuration.
+        trust: of its certificates; None: it did not answer.
+    """
+
+    proxy: Proxy
+    trust: ProxyTrust | None = None
+
+
+def ask(access: ClusterAccess, question: Question) -> Answer:
+    """Ask one proxy; one that does not answer says why.
 
     Args:
-        access: the cluster.
-        questions: the proxies, and what each is asked.
-        pool: asks several at once.
+        access: its cluster.
+        question: the proxy, and what it is asked.
     """
-    return tuple(pool.map(lambda question: _ask(access, question), questions))
-
-
-def _ask(access: ClusterAccess, question: Question) -> Proxy:
     sync = question.sync
     name, _, namespace = sync.proxy.partition(".")
     try:
@@ -65,10 +73,18 @@ def _ask(access: ClusterAccess, question: Question) -> Proxy:
             rejected = tuple(_rejected(http, sync))
             endpoints = _endpoints(http, question.hosts) if question.hosts else {}
             capture = _dns_capture(http) if question.hosts else False
-        upstreams = _upstreams(access, name, namespace) if question.upstreams else ()
+            trust = _trust(http, sync.proxy)
+        upstreams = _upstreams(access, name, namespace, question.gateways) if question.gateways else ()
     except PodPortError as error:
-        return Proxy(sync.proxy, sync.type, problem=str(error))
-    return Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture)
+        return Answer(Proxy(sync.proxy, sync.type, problem=str(error)))
+    return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture), trust)
+
+
+def _trust(http: PodHttp, proxy: str) -> ProxyTrust:
+    secrets = http.json("/config_dump?resource=dynamic_active_secrets").get("configs") or []
+    part = {"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump", "dynamic_active_secrets": secrets}
+    held = read_config_dump({"configs": [part]}).certificates
+    return ProxyTrust(proxy, tuple(map(facts, held.roots)), tuple(map(facts, held.chain)))
 
 
 def _rejected(http: PodHttp, sync: ProxySync) -> Iterator[Rejected]:
@@ -114,10 +130,11 @@ class _Counts:
 class _Look:
     """What /clusters says of gateways' addresses."""
 
+    gateways: frozenset[str]
     of: dict[str, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
 
     def take(self, line: str) -> None:
-        if (match := HOST.match(line.rstrip("\n"))) and match["address"].endswith(f":{EAST_WEST_PORT}"):
+        if (match := HOST.match(line.rstrip("\n"))) and match["address"] in self.gateways:
             counts = self.of[match["address"]]
             match match["name"]:
                 case "cx_total":
@@ -128,29 +145,29 @@ class _Look:
                     counts.ejected += EJECTED in match["value"]
 
 
-def _upstreams(access: ClusterAccess, name: str, namespace: str) -> tuple[Upstream, ...]:
-    first = _look(access, name, namespace)
-    failing = any(counts.failed for counts in first.of.values())
+def _upstreams(access: ClusterAccess, name: str, namespace: str, gateways: frozenset[str]) -> tuple[Upstream, ...]:
+    first = _look(access, name, namespace, gateways)
+    failing = any(counts.failed for counts in first.values())
     if failing:
         # Whether it fails now, or did once.
         time.sleep(MOMENT)
-    second = _look(access, name, namespace) if failing else first
+    second = _look(access, name, namespace, gateways) if failing else first
     return tuple(
         Upstream(
             address,
             now.connections,
             now.failed,
-            max(0, now.connections - first.of[address].connections),
-            max(0, now.failed - first.of[address].failed),
+            max(0, now.connections - first[address].connections),
+            max(0, now.failed - first[address].failed),
             now.ejected,
         )
-        for address, now in second.of.items()
+        for address, now in second.items()
     )
 
 
-def _look(access: ClusterAccess, name: str, namespace: str) -> _Look:
-    look = _Look()
+def _look(access: ClusterAccess, name: str, namespace: str, gateways: frozenset[str]) -> dict[str, _Counts]:
+    look = _Look(gateways)
     with pod_http(access, name, namespace, ADMIN) as http:
         for line in http.lines("/clusters", BYTES):
             look.take(line)
-    return look
+    return look.of

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from live.observed import gateway, istiods, readers, remote, settings, trust
+from live.observed import gateway, istiods, policy_objects, readers, remote, settings, trust, workloads
 from live.observed.asked import Asked
 
 
@@ -31,6 +31,9 @@ TOPICS = (
     Topic("remote", "reading the remote Secret", remote.read),
     Topic("authority", "reading the ConfigMap kube-root-ca.crt", remote.authority),
     Topic("readers", "listing the token Secrets of istio-system", readers.read),
+    Topic("namespaces", "listing namespaces and injection webhooks", workloads.namespaces),
+    Topic("services", "listing Services", workloads.services),
+    Topic("policy", "listing Istio policy", policy_objects.read),
 )
 
 

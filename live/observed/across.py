@@ -1,0 +1,197 @@
+"""What can be looked for only once every cluster has said what it holds: in which namespaces, behind which hosts."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain, islice, zip_longest
+from typing import Any
+
+from health.observed import EastWestGateway, Istiod, Observed, ObservedCluster, ProxySync, Unknown
+from live.client import api_client
+from live.drift import Expected
+from live.kubeconfig import ClusterAccess
+from live.observed import policy_objects, proxies, workloads
+from live.observed.istiods import DEBUG, proxy_sync
+from live.pod_port import PodPortError, pod_http
+from live.policy.api import Api
+from live.reachability import UnreachableError, explained
+from policy.checks.facts import Facts
+from policy.checks.reach import Reach
+from policy.hosts import SUFFIX
+from policy.world import Live, World
+from topology.defaults import NAMESPACE
+
+CALLS = 4
+# Of each cluster: how many sidecars are asked, how many of those say their endpoints, how many that are behind.
+SIDECARS, CLIENTS, BEHIND = 8, 2, 5
+# Services that a client is asked about, of each cluster on another network.
+SERVICES = 5
+# A proxy that is behind for longer is not just being told.
+SETTLE_SECONDS = 2.0
+UNSETTLED = ("STALE", "REJECTED")
+
+
+def second_look(
+    observed: Observed, accesses: Mapping[str, ClusterAccess], expected: Expected | None = None
+) -> Observed:
+    """Pods without sidecar, single proxies, and what is not as declared, of clusters that were seen.
+
+    Args:
+        observed: what :func:`live.observed.observe` gave of the topics istiods, namespaces, services and policy.
+        accesses: the clusters, by Istio's name.
+        expected: what the stack declares of policy; None: nobody says.
+
+    Returns:
+        The same, with ``unmeshed``, ``proxies``, ``policy``, and ``proxies_trust`` of a few sidecars more.
+    """
+    asked = [each for each in observed.clusters.values() if not isinstance(each.kubernetes, Unknown)]
+    if not asked:
+        return observed
+    injected = {name for each in asked for name, into in _known(each.namespaces, {}).items() if into}
+    hosts = _hosts(observed)
+
+    def look(cluster: ObservedCluster) -> ObservedCluster:
+        return _cluster(observed, cluster, accesses[cluster.name], injected, hosts.get(cluster.name, ()), expected)
+
+    pool = ThreadPoolExecutor(max_workers=len(asked), thread_name_prefix="across")
+    try:
+        found = {each.name: each for each in pool.map(look, asked)}
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return replace(observed, clusters={**observed.clusters, **found})
+
+
+def _cluster(
+    observed: Observed,
+    cluster: ObservedCluster,
+    access: ClusterAccess,
+    injected: Set[str],
+    hosts: Sequence[str],
+    expected: Expected | None,
+) -> ObservedCluster:
+    started = time.monotonic()
+    istiods = _settled(observed, cluster, access)
+    cluster = replace(cluster, istiods=istiods)
+    with ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix=f"across-{cluster.name}") as pool:
+        comparing = pool.submit(policy_objects.compared, access, expected, cluster.policy) if expected else None
+        bare = pool.submit(_unmeshed, access, cluster, injected)
+        if isinstance(istiods, Unknown):
+            found: dict[str, Any] = {"proxies": istiods}
+        else:
+            questions = list(_questions(cluster, istiods, hosts))
+            answers = list(pool.map(lambda question: proxies.ask(access, question), questions))
+            trust = [answer.trust for answer in answers if answer.trust]
+            seen = _known(cluster.proxies_trust, ())
+            more = [each for each in trust if each.proxy not in {s.proxy for s in seen}]
+            found = {"proxies": tuple(answer.proxy for answer in answers)}
+            if more:
+                found["proxies_trust"] = (*seen, *more)
+        found["unmeshed"] = bare.result()
+        if comparing:
+            found["policy"] = comparing.result()
+    return replace(cluster, **found, seconds=cluster.seconds + time.monotonic() - started)
+
+
+def _unmeshed(access: ClusterAccess, cluster: ObservedCluster, injected: Set[str]) -> Any:
+    if isinstance(cluster.namespaces, Unknown):
+        return cluster.namespaces
+    try:
+        with (
+            explained(access, "listing pods"),
+            api_client(access) as client,
+            ThreadPoolExecutor(max_workers=CALLS) as pool,
+        ):
+            return workloads.unmeshed(Api(client), injected & cluster.namespaces.keys(), pool)
+    except UnreachableError as error:
+        return Unknown(f"{error.cause}. {error.cure}", error.status)
+
+
+def _questions(cluster: ObservedCluster, istiods: Sequence[Istiod], hosts: Sequence[str]) -> Iterator[proxies.Question]:
+    """Gateways, a few sidecars of different namespaces, and those that are behind."""
+    own = {each.proxy: each for istiod in istiods for each in istiod.proxies if each.cluster == cluster.name}
+    gateways = cluster.gateway.pods if isinstance(cluster.gateway, EastWestGateway) else ()
+    gateway = {f"{pod.name}.{NAMESPACE}" for pod in gateways}
+    addresses = frozenset(f"{g.address}:{g.port}" for istiod in istiods for g in istiod.gateways)
+    sample = [each.proxy for each in _spread(each for each in own.values() if each.type == "sidecar")]
+    clients = set(sample[:CLIENTS])
+    behind = [name for name, each in own.items() if set(each.states.values()) & set(UNSETTLED)]
+    for name in dict.fromkeys((*sorted(gateway & own.keys()), *sample[:SIDECARS], *behind[:BEHIND])):
+        if name in clients:
+            yield proxies.Question(own[name], tuple(hosts), addresses)
+        else:
+            yield proxies.Question(own[name])
+
+
+def _spread(found: Iterator[ProxySync]) -> list[ProxySync]:
+    """Proxies in such an order that the first ones are of different namespaces."""
+    of: dict[str, list[ProxySync]] = {}
+    for each in sorted(found, key=lambda each: each.proxy):
+        of.setdefault(each.proxy.partition(".")[2], []).append(each)
+    return [each for each in chain.from_iterable(zip_longest(*of.values())) if each is not None]
+
+
+def _hosts(observed: Observed) -> dict[str, tuple[str, ...]]:
+    """By client cluster, hosts of a few Services that clusters on other networks run."""
+    live = {
+        name: Live(services=each.services, namespaces=each.namespaces)
+        for name, each in observed.clusters.items()
+        if not isinstance(each.services, Unknown) and not isinstance(each.namespaces, Unknown)
+    }
+    facts = Facts(World(observed.mesh, (), live))
+    reach = Reach(facts)
+    found: dict[str, tuple[str, ...]] = {}
+    for client in live:
+        chosen: dict[str, None] = {}
+        for server in facts.visible[client]:
+            if server in live and facts.crosses(client, server):
+                chosen |= dict.fromkeys(islice(_served(live[server], reach), SERVICES))
+        found[client] = tuple(chosen)
+    return found
+
+
+def _served(live: Live, reach: Reach) -> Iterator[str]:
+    """Hosts that a cluster has pods in the mesh for, of different namespaces first."""
+    of: dict[str, list[str]] = {}
+    for service in live.services:
+        host = f"{service.name}.{service.namespace}.{SUFFIX}"
+        meshed = service.selector and not service.headless and live.namespaces.get(service.namespace)
+        if meshed and not reach.cluster_local(host):
+            of.setdefault(service.namespace, []).append(host)
+    for hosts in zip_longest(*of.values()):
+        yield from (host for host in hosts if host)
+
+
+def _settled(observed: Observed, cluster: ObservedCluster, access: ClusterAccess) -> tuple[Istiod, ...] | Unknown:
+    """The istiods, with those proxies as behind that still are a moment later: to be told something takes its time."""
+    istiods = cluster.istiods
+    if isinstance(istiods, Unknown) or not any(map(_behind, istiods)):
+        return istiods
+    time.sleep(max(0.0, SETTLE_SECONDS - (datetime.now(UTC) - observed.at).total_seconds()))
+    return tuple(_asked_again(access, istiod) if _behind(istiod) else istiod for istiod in istiods)
+
+
+def _behind(istiod: Istiod) -> bool:
+    return any(state in UNSETTLED for proxy in istiod.proxies for state in proxy.states.values())
+
+
+def _asked_again(access: ClusterAccess, istiod: Istiod) -> Istiod:
+    try:
+        with pod_http(access, istiod.pod, NAMESPACE, DEBUG) as http:
+            now = {each["proxy"]: proxy_sync(each) for each in http.json("/debug/syncz") or ()}
+    except PodPortError:
+        return istiod
+    return replace(istiod, proxies=tuple(_both(each, now[each.proxy]) for each in istiod.proxies if each.proxy in now))
+
+
+def _both(before: ProxySync, now: ProxySync) -> ProxySync:
+    states = {
+        kind: "SYNCED" if state == "STALE" and before.states.get(kind) not in UNSETTLED else state
+        for kind, state in now.states.items()
+    }
+    return replace(now, states=states)
+
+
+def _known(value: Any, otherwise: Any) -> Any:
+    return otherwise if isinstance(value, Unknown) else value
