@@ -67,6 +67,7 @@ class Result:
         message: what was seen, with its names and numbers; of a skipped one, the reason.
         cause: what is wrong; None where nothing is, or nothing can be told.
         cure: what to do here, where more can be said than the cause's own cure.
+        because: the failure that it follows from, where it is skipped for that.
     """
 
     check: Check
@@ -76,6 +77,7 @@ class Result:
     message: str = ""
     cause: Cause | None = None
     cure: str = ""
+    because: "Result | None" = None
 
     @property
     def where(self) -> str:

@@ -42,10 +42,17 @@ def _consequence(result: Result, said: Sequence[Result]) -> Result:
     if result.state in (State.OK, State.SKIPPED):
         return result
     concerned = {result.cluster, result.peer} - {""}
-    for first in said:
-        if first.state is not State.FAILED or first.check.name not in result.check.needs or first.cause is None:
+    for earlier in said:
+        # What follows from a consequence follows from the same failure.
+        first = earlier.because or earlier
+        if first.state is not State.FAILED or earlier.check.name not in result.check.needs or first.cause is None:
             continue
-        if {first.cluster, first.peer} & concerned and {first.cluster, first.peer} - {""} <= concerned:
+        if _of({earlier.cluster, earlier.peer}, concerned):
             reason = f"follows from {first.cause.code} at {first.where}: {result.message}"
-            return replace(result, state=State.SKIPPED, message=reason, cause=None)
+            return replace(result, state=State.SKIPPED, message=reason, cause=None, because=first)
     return result
+
+
+def _of(clusters: set[str], concerned: set[str]) -> bool:
+    named = clusters - {""}
+    return bool(named) and named <= concerned

@@ -186,7 +186,7 @@ def _clocks(observed: Observed) -> Iterator[Result]:
             continue
         away = cluster.clock - right
         if abs(away) <= SKEW_SHOWS.total_seconds():
-            yield ok(CLOCKS, name, message=f"{abs(away):.0f} s apart")
+            yield ok(CLOCKS, name, message=f"within {abs(away):.1f} s")
             continue
         cause = SKEW if abs(away) > SKEW_BREAKS.total_seconds() else DRIFTING
         direction = "ahead of" if away > 0 else "behind"
