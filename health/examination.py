@@ -24,7 +24,7 @@ def examine(observed: Observed, checks: Sequence[Examined]) -> Iterator[Result]:
     """What every check says, in order.
 
     A failure of a check that ``needs`` another one which failed for the same cluster becomes skipped, with the code
-    that it follows from: the first cause is what has to be cured.
+    that it follows from: the first cause is what has to be cured. What is skipped there follows from it too.
 
     Args:
         observed: what was seen.
@@ -39,7 +39,7 @@ def examine(observed: Observed, checks: Sequence[Examined]) -> Iterator[Result]:
 
 
 def _consequence(result: Result, said: Sequence[Result]) -> Result:
-    if result.state in (State.OK, State.SKIPPED):
+    if result.state is State.OK:
         return result
     concerned = {result.cluster, result.peer} - {""}
     for earlier in said:
@@ -48,6 +48,8 @@ def _consequence(result: Result, said: Sequence[Result]) -> Result:
         if first.state is not State.FAILED or earlier.check.name not in result.check.needs or first.cause is None:
             continue
         if _of({earlier.cluster, earlier.peer}, concerned):
+            if result.state is State.SKIPPED:
+                return replace(result, because=first)
             reason = f"follows from {first.cause.code} at {first.where}: {result.message}"
             return replace(result, state=State.SKIPPED, message=reason, cause=None, because=first)
     return result

@@ -54,7 +54,10 @@ REMOTE_SYNC = Check(
     needs=("api-servers", "clocks", "remote-secrets", "remote-tokens"),
 )
 ROTATION = Check(
-    "rotation-safe", "no istiod is of a version that loses endpoints in a rotation of tokens", (LOSES_ENDPOINTS,)
+    "rotation-safe",
+    "no istiod is of a version that loses endpoints in a rotation of tokens",
+    (LOSES_ENDPOINTS,),
+    needs=("api-servers", "istiods"),
 )
 
 
