@@ -10,6 +10,7 @@ from cli.changed_stacks import changed_stacks
 from cli.changes import GitError
 from cli.console import err, fail
 from cli.demo import demo
+from cli.diagnose import diagnose
 from cli.drift import drift
 from cli.env import env
 from cli.gateways import gateways
@@ -41,6 +42,7 @@ app.command()(clusterless_preview)
 app.command()(changed_stacks)
 app.command()(adopt)
 app.command()(repair)
+app.command()(diagnose)
 app.command()(drift)
 app.command()(tokens)
 app.command(hidden=True)(reference)

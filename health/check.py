@@ -47,12 +47,14 @@ class Check:
         title: what holds where it is ok, as a sentence.
         causes: what it can find.
         needs: names of checks: where one of them failed for a cluster, what this one finds there follows from it.
+        probe: whether it judges what the probe's traffic got: without a probe there is nothing to say.
     """
 
     name: str
     title: str
     causes: tuple[Cause, ...]
     needs: tuple[str, ...] = ()
+    probe: bool = False
 
 
 @dataclass(frozen=True)
