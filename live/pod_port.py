@@ -110,6 +110,8 @@ def pod_http(access: ClusterAccess, pod: str, namespace: str, port: int) -> Iter
     with _forwarded(access, pod, namespace, port) as forward:
         connection = http.client.HTTPConnection("localhost", port)
         connection.sock = forward.socket
+        # Where the pod has closed it, a new one would lead to this machine.
+        connection.auto_open = 0
         yield PodHttp(f"pod {namespace}/{pod} in cluster {access.name}", connection, forward)
 
 

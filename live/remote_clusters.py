@@ -1,22 +1,24 @@
 """Which clusters the istiods of a cluster read, as they say themselves."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from kubernetes import client
 
+from health.observed import RemoteCluster
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
+from live.pod_port import PodHttp, PodPortError, pod_http
 from live.reachability import UnreachableError, cluster_uid
+from live.workloads import is_ready
 from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 SYNCED = "synced"
+# istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
+DEBUG_PORT = 8080
 # What `istioctl remote-clusters` asks for.
-COMMAND = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
-EXEC_SECONDS = 10
+CLUSTERZ = "/debug/clusterz"
 
 
 @dataclass(frozen=True)
@@ -44,24 +46,34 @@ def istiods(access: ClusterAccess) -> list[Istiod]:
         pods = client.CoreV1Api(api).list_namespaced_pod(
             NAMESPACE, label_selector="app=istiod", _request_timeout=TIMEOUT
         )
-    ready = [
-        pod.metadata.name
-        for pod in pods.items
-        if pod.metadata.deletion_timestamp is None
-        and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
-    ]
+    ready = [pod.metadata.name for pod in pods.items if pod.metadata.deletion_timestamp is None and is_ready(pod)]
     return [Istiod(pod, _remotes(access, pod)) for pod in ready]
 
 
-def _remotes(access: ClusterAccess, pod: str) -> dict[str, str]:
-    text = pod_exec(access, pod, NAMESPACE, "discovery", COMMAND, EXEC_SECONDS)
+def clusterz(http: PodHttp) -> tuple[RemoteCluster, ...]:
+    """An istiod's own cluster and those that it reads, as it says.
+
+    Args:
+        http: its port :data:`DEBUG_PORT`.
+
+    Raises:
+        PodPortError: it does not answer, or not by what Istio documents.
+    """
+    said = http.json(CLUSTERZ)
     try:
-        clusters = json.loads(text)
-        secret = f"{NAMESPACE}/{REMOTE_SECRET}"
-        return {c["id"]: c["syncStatus"] for c in clusters if c["secretName"] == secret}
-    except (ValueError, LookupError, TypeError) as error:
-        cause = f"istiod {pod} does not say which clusters it reads: `{' '.join(COMMAND)}` printed {text[:200]!r}"
+        return tuple(RemoteCluster(c["id"], c["secretName"], c["syncStatus"]) for c in said or ())
+    except (LookupError, TypeError) as error:
+        raise PodPortError(f"an istiod answers {CLUSTERZ} by what is no list of clusters: {str(said)[:200]}") from error
+
+
+def _remotes(access: ClusterAccess, pod: str) -> dict[str, str]:
+    try:
+        with pod_http(access, pod, NAMESPACE, DEBUG_PORT) as http:
+            found = clusterz(http)
+    except PodPortError as error:
+        cause = f"istiod {pod} does not say which clusters it reads: {error}"
         raise UnreachableError(access.name, cause, "Look at its log: kubectl -n istio-system logs " + pod) from error
+    return {each.name: each.status for each in found if each.secret == f"{NAMESPACE}/{REMOTE_SECRET}"}
 
 
 def seconds_since_written(access: ClusterAccess) -> float | None:

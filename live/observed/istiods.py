@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from health.observed import Istiod, NetworkGateway, ProxySync, RemoteCluster
+from health.observed import Istiod, NetworkGateway, ProxySync
 from live.client import TIMEOUT
 from live.observed.asked import Asked
 from live.pod_port import PodPortError, pod_http
+from live.remote_clusters import DEBUG_PORT, clusterz
 from live.workloads import is_ready, why_pod_not_ready
 from topology.defaults import NAMESPACE
 
 SELECTOR = "app=istiod"
-# istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
-DEBUG, MONITORING = 8080, 15014
+MONITORING = 15014
 SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{.*\})? (?P<value>\S+)$", re.MULTILINE)
 # Sums over the first say nothing, and there are hundreds; the others are of the process, not of the mesh.
 BUCKETS, OF_THE_PROCESS = "_bucket", ("go_", "process_")
@@ -45,8 +45,8 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
     if not ready:
         return Istiod(name, ready, "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready", started=started)
     try:
-        with pod_http(asked.access, name, NAMESPACE, DEBUG) as http:
-            remotes, gateways, proxies = (http.json(f"/debug/{path}") for path in ("clusterz", "networkz", "syncz"))
+        with pod_http(asked.access, name, NAMESPACE, DEBUG_PORT) as http:
+            remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), http.json("/debug/syncz")
         with pod_http(asked.access, name, NAMESPACE, MONITORING) as http:
             version, metrics = http.text("/version"), http.text("/metrics")
     except PodPortError as error:
@@ -56,7 +56,7 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
         ready,
         version=istio_version(version),
         started=started,
-        remotes=tuple(RemoteCluster(each["id"], each["secretName"], each["syncStatus"]) for each in remotes or ()),
+        remotes=remotes,
         gateways=tuple(NetworkGateway(g["Network"], g["Cluster"], g["Addr"], g["Port"]) for g in gateways or ()),
         proxies=tuple(proxy_sync(each) for each in proxies or ()),
         metrics=sums(metrics),

@@ -98,7 +98,7 @@ def _read(asked: Asked, topic: Topic) -> Any:
         cure = RIGHTS if error.status == FORBIDDEN else error.cure
         return Unknown(f"{error.cause}. {cure}", error.status)
     except PodPortError as error:
-        return Unknown(str(error))
+        return Unknown(f"{error}. {RIGHTS}" if error.status == FORBIDDEN else str(error), error.status)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # What another version answers must not hide what the rest says.
         reason = f"{topic.what} gave what cannot be read: {type(error).__name__}: {error}"
