@@ -20,6 +20,7 @@ from cli.reference import reference
 from cli.repair import repair
 from cli.tokens import tokens
 from cli.topology import topology
+from cli.verify import verify
 from lab import LabError
 from live.reachability import UnreachableError
 from live.traffic import NoClientError
@@ -45,6 +46,7 @@ app.command()(repair)
 app.command()(diagnose)
 app.command()(drift)
 app.command()(tokens)
+app.command()(verify)
 app.command(hidden=True)(reference)
 app.add_typer(lab.app, name="lab")
 app.add_typer(policy.app, name="policy")

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, log
 
+# The probe stands under this identity in every cluster.
+PROBE_NAMESPACE, PROBE_ACCOUNT = "spanmesh-probe", "probe"
+
 
 @dataclass(frozen=True)
 class Cell:

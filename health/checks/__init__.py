@@ -1,7 +1,7 @@
 """Every check of a running mesh, in the order in which they are made: cheapest first, and after those they need."""
 
 from health.check import Check
-from health.checks import control_planes, identity, remote_secrets, remote_sync, remote_tokens, trust
+from health.checks import control_planes, identity, remote_secrets, remote_sync, remote_tokens, traffic, trust
 from health.examination import Examined
 
 CHECKS: tuple[Examined, ...] = (
@@ -12,5 +12,7 @@ CHECKS: tuple[Examined, ...] = (
     *remote_sync.EXAMINED,
     *trust.EXAMINED,
 )
+# What the probe's requests got.
+TRAFFIC: tuple[Examined, ...] = (*traffic.EXAMINED,)
 # Also those that judge more than what was observed, as the traffic: what docs/troubleshooting.md is written from.
-EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in CHECKS),)
+EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in (*CHECKS, *TRAFFIC)),)

@@ -138,7 +138,7 @@ def _cell(answers: Sequence[Answer], at: Sequence[Host], before: Mapping[str, Ho
         earlier = before.get(str(host))
         return int(getattr(host, count)) - (int(getattr(earlier, count)) if earlier else 0)
 
-    hops = {str(host): number for host in at if (number := since(host, "requests"))}
+    hops = {str(host): since(host, "requests") for host in at if since(host, "requests") or since(host, "connections")}
     return Cell(
         milliseconds=tuple(answer.milliseconds for answer in answers),
         hops=hops,

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from health.matrix import PROBE_ACCOUNT, PROBE_NAMESPACE
 from live.policy.injection import selects
 from live.probe import bootstrap
 from topology import Cluster, Mesh
 from topology.checks.istio import version
 from topology.defaults import istio_of
 
-NAMESPACE = "spanmesh-probe"
+NAMESPACE = PROBE_NAMESPACE
 # The probe's Service, its ServiceAccount, and the pod that is server and client of the mesh.
-PROBE = "probe"
+PROBE = PROBE_ACCOUNT
 # The pod without a sidecar.
 OUTSIDE = "outside"
 HOST = f"{PROBE}.{NAMESPACE}.svc"
-LABELS = {"app.kubernetes.io/name": "spanmesh-probe", "app.kubernetes.io/managed-by": "spanmesh"}
+LABELS = {"app.kubernetes.io/name": NAMESPACE, "app.kubernetes.io/managed-by": "spanmesh"}
 # Who made the namespace, and until when it may be there.
 OWNER = "spanmesh.io/probe"
 # Not 0, which Istio's iptables rules leave to root, and not 1337, the sidecar's, which they let pass unseen.

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from health.matrix import Matrix
-from health.observed import GatewayHandshake, Unknown
+from health.observed import GatewayHandshake, Observed, Unknown
 from live.kubeconfig import ClusterAccess
 from live.probe.gateways import gateway_addresses
 from live.probe.handshakes import handshakes
@@ -110,6 +111,20 @@ class Probe:
         with ThreadPoolExecutor(max_workers=max(1, len(self.sites))) as pool:
             found = dict(zip(self.sites, pool.map(handshakes, self.sites.values()), strict=True))
         return {**{name: Unknown(reason) for name, reason in self.absent.items()}, **found}
+
+    def seen(self, observed: Observed, requests: int = REQUESTS) -> Observed:
+        """What was observed, with what the probe sees added: its handshakes and its traffic matrix.
+
+        Args:
+            observed: the facts so far.
+            requests: how many requests from each client.
+        """
+        tried, found = self.handshakes(), self.matrix(requests)
+        clusters = {
+            name: replace(cluster, handshakes=tried.get(name, cluster.handshakes))
+            for name, cluster in observed.clusters.items()
+        }
+        return replace(observed, clusters=clusters, matrix=found)
 
     def remove(self) -> None:
         """Begin to remove it, in the background; leaving the block waits until it is gone."""

@@ -1,0 +1,115 @@
+"""Every named check, then real traffic, until nothing fails or the time for that is over."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from health.check import Result, State
+from health.checks import CHECKS, TRAFFIC
+from health.examination import Examined, examine
+from health.observed import Observed, ObservedCluster, Unknown
+from live.drift import Expected
+from live.kubeconfig import ClusterAccess
+from live.observed import observe, second_look
+from live.probe import REQUESTS, Probe
+from topology import Mesh
+
+EVERY: tuple[Examined, ...] = (*CHECKS, *TRAFFIC)
+AGAIN_SECONDS = 2
+# Of checks that do not apply to every mesh, the reason is all there is to say.
+OPTIONAL = frozenset({"plain-text"})
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the checks say.
+
+    Attributes:
+        observed: the facts, as they were last seen.
+        results: what the checks say of them, in order.
+        passes: how often everything was looked at.
+        seconds: how long all of it took, making and removing the probe included.
+    """
+
+    observed: Observed
+    results: Sequence[Result]
+    passes: int
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether a check failed."""
+        return has_failed(self.results)
+
+    @property
+    def untold(self) -> list[Result]:
+        """What could not be told although it should have been: skipped is not ok."""
+        return [r for r in self.results if r.state is State.SKIPPED and not r.because and r.check.name not in OPTIONAL]
+
+
+def has_failed(results: Sequence[Result]) -> bool:
+    """Whether one of them failed."""
+    return any(result.state is State.FAILED for result in results)
+
+
+def verify(
+    mesh: Mesh,
+    accesses: Mapping[str, ClusterAccess],
+    checks: Sequence[Examined] = EVERY,
+    *,
+    expected: Expected | None = None,
+    seconds: float = TIMEOUT_SECONDS,
+    requests: int = REQUESTS,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Verification:
+    """Look at everything, send requests where a check wants them, and look again while something fails.
+
+    Args:
+        mesh: the declared mesh.
+        accesses: its clusters, by Istio's name.
+        checks: what to hold against it.
+        expected: what the stack declares of policy; None: nobody says.
+        seconds: after these nothing is looked at again. A mesh that is well takes one pass.
+        requests: how many requests from each cluster's client.
+        progress: told what happens, one line each, from any thread.
+
+    Raises:
+        ProbeError: the probe could not be removed.
+    """
+    started, passes = time.monotonic(), 0
+    with ExitStack() as stack:
+        # Its pods start while the clusters are asked.
+        probe = stack.enter_context(_probe(mesh, accesses, seconds, progress)) if _sends(checks) else None
+        while True:
+            passes += 1
+            observed = observe(mesh, accesses, done=lambda cluster: progress(_told(cluster)))
+            observed = second_look(observed, accesses, expected)
+            if probe:
+                progress("sending requests from every cluster")
+                observed = probe.seen(observed, requests)
+            results = list(examine(observed, checks))
+            left = seconds - (time.monotonic() - started)
+            if not has_failed(results) or left <= AGAIN_SECONDS:
+                break
+            failing = sum(result.state is State.FAILED for result in results)
+            progress(f"{failing} failed; looking again for {left:.0f} s more")
+            time.sleep(AGAIN_SECONDS)
+        if probe:
+            progress("removing the probe")
+    return Verification(observed, results, passes, time.monotonic() - started)
+
+
+def _sends(checks: Sequence[Examined]) -> bool:
+    return any(each.check.probe for each in checks)
+
+
+def _probe(mesh: Mesh, accesses: Mapping[str, ClusterAccess], seconds: float, progress: Callable[[str], None]) -> Probe:
+    return Probe(mesh, accesses, ready_seconds=seconds, run_seconds=4 * seconds + 60, progress=progress)
+
+
+def _told(cluster: ObservedCluster) -> str:
+    if isinstance(cluster.kubernetes, Unknown):
+        return f"{cluster.name}: {cluster.kubernetes.reason}"
+    return f"{cluster.name}: looked at in {cluster.seconds:.1f} s"
