@@ -16,7 +16,7 @@ from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 SYNCED = "synced"
 # istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
-DEBUG_PORT = 8080
+DEBUG = 8080
 # What `istioctl remote-clusters` asks for.
 CLUSTERZ = "/debug/clusterz"
 
@@ -54,7 +54,7 @@ def clusterz(http: PodHttp) -> tuple[RemoteCluster, ...]:
     """An istiod's own cluster and those that it reads, as it says.
 
     Args:
-        http: its port :data:`DEBUG_PORT`.
+        http: its port :data:`DEBUG`.
 
     Raises:
         PodPortError: it does not answer, or not by what Istio documents.
@@ -68,7 +68,7 @@ def clusterz(http: PodHttp) -> tuple[RemoteCluster, ...]:
 
 def _remotes(access: ClusterAccess, pod: str) -> dict[str, str]:
     try:
-        with pod_http(access, pod, NAMESPACE, DEBUG_PORT) as http:
+        with pod_http(access, pod, NAMESPACE, DEBUG) as http:
             found = clusterz(http)
     except PodPortError as error:
         cause = f"istiod {pod} does not say which clusters it reads: {error}"

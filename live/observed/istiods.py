@@ -10,12 +10,13 @@ from health.observed import Istiod, NetworkGateway, ProxySync
 from live.client import TIMEOUT
 from live.observed.asked import Asked
 from live.pod_port import PodPortError, pod_http
-from live.remote_clusters import DEBUG_PORT, clusterz
+from live.remote_clusters import clusterz
 from live.workloads import is_ready, why_pod_not_ready
 from topology.defaults import NAMESPACE
 
 SELECTOR = "app=istiod"
-MONITORING = 15014
+# istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
+DEBUG, MONITORING = 8080, 15014
 SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{.*\})? (?P<value>\S+)$", re.MULTILINE)
 # Sums over the first say nothing, and there are hundreds; the others are of the process, not of the mesh.
 BUCKETS, OF_THE_PROCESS = "_bucket", ("go_", "process_")
@@ -45,7 +46,7 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
     if not ready:
         return Istiod(name, ready, "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready", started=started)
     try:
-        with pod_http(asked.access, name, NAMESPACE, DEBUG_PORT) as http:
+        with pod_http(asked.access, name, NAMESPACE, DEBUG) as http:
             remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), http.json("/debug/syncz")
         with pod_http(asked.access, name, NAMESPACE, MONITORING) as http:
             version, metrics = http.text("/version"), http.text("/metrics")
