@@ -1,10 +1,10 @@
-"""SM617 to SM619: whether each istiod has read the clusters that it should, and keeps them through a rotation."""
+"""SM610, SM617 to SM619: whether each istiod has read the clusters that it should, also after a rotation."""
 
 from collections.abc import Iterator, Sequence
 
 from health.check import Cause, Check, Result, found, ok, skipped
 from health.checks.control_planes import MULTICLUSTER, unanswered
-from health.checks.remote_secrets import by_reader
+from health.checks.remote_secrets import SECRET, by_reader
 from health.examination import Examined
 from health.observed import Istiod, Observed, ObservedCluster, Unknown
 from topology import Link
@@ -28,11 +28,21 @@ NOT_SYNCED = Cause(
     "istiod does not read a cluster",
     "error",
     symptom="No endpoints of that cluster: requests stay local, or answer 503 where a Service runs only there",
-    cause="istiod lists the cluster as syncing, timeout or closed, or not at all: from its pods the API server there "
-    "cannot be reached, shows a certificate that the kubeconfig does not trust, or refuses what istiod asks",
+    cause="istiod lists the cluster as syncing, timeout or closed: from its pods the API server there cannot be "
+    "reached, shows a certificate that the kubeconfig does not trust, or refuses what istiod asks",
     cure="`kubectl -n istio-system logs deploy/istiod` says which; open the API server's address to the pods of "
     "istio-system in the reading cluster",
     source=MULTICLUSTER,
+)
+NOT_TAKEN = Cause(
+    "SM610",
+    "istiod has not taken a remote Secret",
+    "error",
+    symptom="`istioctl remote-clusters` does not list the cluster, although the Secret is right",
+    cause="istiod lost the event of the Secret, or is stuck on an earlier version of it: seen here on Istio 1.32-dev, "
+    "after a key was removed while istiod still waited for what an earlier change of it named",
+    cure="Restart istiod: `kubectl -n istio-system rollout restart deployment/istiod`; Istio before 1.30.3: update",
+    source="https://github.com/istio/istio/issues/60612",
 )
 REPLICA = Cause(
     "SM619",
@@ -50,7 +60,7 @@ REPLICA = Cause(
 REMOTE_SYNC = Check(
     "remote-sync",
     "every istiod has read every cluster that it is declared to read",
-    (NOT_SYNCED, REPLICA),
+    (NOT_TAKEN, NOT_SYNCED, REPLICA),
     needs=("api-servers", "clocks", "remote-secrets", "remote-tokens"),
 )
 ROTATION = Check(
@@ -98,9 +108,13 @@ def _of_link(observed: Observed, reader: ObservedCluster, istiods: Sequence[Isti
         if len(without) < len(istiods):
             others = ", ".join(pod for pod in said if said[pod] == SYNCED)
             yield found(REMOTE_SYNC, REPLICA, f"{what}; {others} has it synced{_started(istiod)}", reader.name, peer)
-        else:
+        elif status:
             message = f"{what}{_started(istiod)}{_timeouts(istiod)}. {_likely(observed, link)}"
             yield found(REMOTE_SYNC, NOT_SYNCED, message, reader.name, peer)
+        else:
+            unread = isinstance(reader.remote, Unknown)
+            names = f"whether the Secret {SECRET} names it was not seen" if unread else f"the Secret {SECRET} names it"
+            yield found(REMOTE_SYNC, NOT_TAKEN, f"{what}{_started(istiod)}; {names}", reader.name, peer)
 
 
 def _status(istiod: Istiod, peer: str) -> str:

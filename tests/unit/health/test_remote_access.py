@@ -121,6 +121,16 @@ def test_an_istiod_that_has_not_read_a_cluster_says_how_far_it_is(status: str) -
     assert f"the way from the pods of istio-system in cluster1 to {server(2)}" in message
 
 
+def test_an_istiod_that_does_not_list_a_cluster_of_a_good_secret_has_not_taken_it() -> None:
+    stuck = istiod(1, remotes=istiod(1).remotes[:1])
+    facts = observed(cluster(1, istiods=(stuck,)))
+    assert wrong(facts, "remote-sync") == [("SM610", PAIR)]
+    message = "istiod pod istiod-1 does not list cluster2; the Secret istio-system/istio-remote-clusters names it"
+    assert said(facts, "remote-sync")[0].message == message
+    unread = observed(cluster(1, istiods=(stuck,), remote=Unknown("forbidden")))
+    assert said(unread, "remote-sync")[0].message.endswith("names it was not seen")
+
+
 def test_one_istiod_that_lacks_what_another_has_is_named_by_its_pod() -> None:
     new = istiod(1, "istiod-new", status="timeout", started=NOW)
     facts = observed(cluster(1, istiods=(istiod(1), new)))
