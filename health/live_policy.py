@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policy.world import Pods
+
 
 @dataclass(frozen=True)
 class PolicyDeviation:
@@ -29,14 +31,16 @@ class LivePolicy:
     """Istio policy of one cluster.
 
     Attributes:
-        objects: DestinationRules, VirtualServices, PeerAuthentications and AuthorizationPolicies as they are, without
-            managedFields and status.
+        objects: DestinationRules, VirtualServices and PeerAuthentications as they are, without managedFields and
+            status.
         own: those of them that carry the stack's label: ``Kind namespace/name``.
         compared: how many declared objects were held against the live ones; None: what is declared is not known.
         deviations: those that are not as declared.
+        pods: the pods of namespaces that some of the mesh's policy takes mutual TLS from; alike ones together.
     """
 
     objects: tuple[Mapping[str, Any], ...]
     own: frozenset[str] = frozenset()
     compared: int | None = None
     deviations: tuple[PolicyDeviation, ...] = ()
+    pods: tuple[Pods, ...] = ()

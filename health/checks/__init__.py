@@ -1,7 +1,21 @@
 """Every check of a running mesh, in the order in which they are made: cheapest first, and after those they need."""
 
 from health.check import Check
-from health.checks import control_planes, identity, remote_secrets, remote_sync, remote_tokens, traffic, trust
+from health.checks import (
+    control_planes,
+    endpoints,
+    gateway_ports,
+    gateways,
+    identity,
+    live_policy,
+    proxies,
+    remote_secrets,
+    remote_sync,
+    remote_tokens,
+    services,
+    traffic,
+    trust,
+)
 from health.examination import Examined
 
 CHECKS: tuple[Examined, ...] = (
@@ -11,6 +25,12 @@ CHECKS: tuple[Examined, ...] = (
     *remote_tokens.EXAMINED,
     *remote_sync.EXAMINED,
     *trust.EXAMINED,
+    *gateways.EXAMINED,
+    *gateway_ports.EXAMINED,
+    *proxies.EXAMINED,
+    *endpoints.EXAMINED,
+    *services.EXAMINED,
+    *live_policy.EXAMINED,
 )
 # What the probe's requests got.
 TRAFFIC: tuple[Examined, ...] = (*traffic.EXAMINED,)

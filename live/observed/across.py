@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, islice, zip_longest
 from typing import Any
 
+from health.live_policy import LivePolicy
 from health.observed import EastWestGateway, Istiod, Observed, ObservedCluster, ProxySync, Unknown
 from live.client import api_client
 from live.drift import Expected
@@ -15,12 +16,16 @@ from live.kubeconfig import ClusterAccess
 from live.observed import policy_objects, proxies, workloads
 from live.observed.istiods import DEBUG, proxy_sync
 from live.pod_port import PodPortError, pod_http
-from live.policy.api import Api
+from live.policy.api import PODS, Api
+from live.policy.contents import alike
 from live.reachability import UnreachableError, explained
 from policy.checks.facts import Facts
+from policy.checks.held import rule_host
+from policy.checks.mtls import switches_off
 from policy.checks.reach import Reach
-from policy.hosts import SUFFIX
-from policy.world import Live, World
+from policy.document import Document
+from policy.hosts import SUFFIX, service_of
+from policy.world import Live, Pods, World
 from topology.defaults import NAMESPACE
 
 CALLS = 4
@@ -50,10 +55,12 @@ def second_look(
     if not asked:
         return observed
     injected = {name for each in asked for name, into in _known(each.namespaces, {}).items() if into}
+    plain = {name for each in asked for name in _without_mutual_tls(each.policy)} & injected
     hosts = _hosts(observed)
 
     def look(cluster: ObservedCluster) -> ObservedCluster:
-        return _cluster(observed, cluster, accesses[cluster.name], injected, hosts.get(cluster.name, ()), expected)
+        wanted = _Wanted(injected, plain, hosts.get(cluster.name, ()), expected)
+        return _cluster(observed, cluster, accesses[cluster.name], wanted)
 
     pool = ThreadPoolExecutor(max_workers=len(asked), thread_name_prefix="across")
     try:
@@ -63,24 +70,43 @@ def second_look(
     return replace(observed, clusters={**observed.clusters, **found})
 
 
-def _cluster(
-    observed: Observed,
-    cluster: ObservedCluster,
-    access: ClusterAccess,
-    injected: Set[str],
-    hosts: Sequence[str],
-    expected: Expected | None,
-) -> ObservedCluster:
+@dataclass(frozen=True)
+class _Wanted:
+    """What to look for in one cluster.
+
+    Attributes:
+        injected: namespaces that some cluster injects.
+        plain: namespaces of those that some policy takes mutual TLS from.
+        hosts: hosts of other networks that clients are asked about.
+        expected: what the stack declares of policy; None: nobody says.
+    """
+
+    injected: Set[str]
+    plain: Set[str]
+    hosts: Sequence[str]
+    expected: Expected | None
+
+
+def _without_mutual_tls(policy: LivePolicy | Unknown) -> Iterator[str]:
+    """Namespaces of the Services and pods."""
+    for document in () if isinstance(policy, Unknown) else (Document("", 0, body) for body in policy.objects):
+        if switches_off(document):
+            service = service_of(rule_host(document)) if document.kind == "DestinationRule" else None
+            yield service[0] if service else document.namespace
+
+
+def _cluster(observed: Observed, cluster: ObservedCluster, access: ClusterAccess, wanted: _Wanted) -> ObservedCluster:
     started = time.monotonic()
     istiods = _settled(observed, cluster, access)
     cluster = replace(cluster, istiods=istiods)
     with ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix=f"across-{cluster.name}") as pool:
+        expected = wanted.expected
         comparing = pool.submit(policy_objects.compared, access, expected, cluster.policy) if expected else None
-        bare = pool.submit(_unmeshed, access, cluster, injected)
+        bare = pool.submit(_pods, access, cluster, wanted)
         if isinstance(istiods, Unknown):
             found: dict[str, Any] = {"proxies": istiods}
         else:
-            questions = list(_questions(cluster, istiods, hosts))
+            questions = list(_questions(cluster, istiods, wanted.hosts))
             answers = list(pool.map(lambda question: proxies.ask(access, question), questions))
             trust = [answer.trust for answer in answers if answer.trust]
             seen = _known(cluster.proxies_trust, ())
@@ -88,24 +114,30 @@ def _cluster(
             found = {"proxies": tuple(answer.proxy for answer in answers)}
             if more:
                 found["proxies_trust"] = (*seen, *more)
-        found["unmeshed"] = bare.result()
-        if comparing:
-            found["policy"] = comparing.result()
+        found["unmeshed"], pods = bare.result()
+        policy = comparing.result() if comparing else cluster.policy
+        found["policy"] = policy if isinstance(policy, Unknown) else replace(policy, pods=pods)
     return replace(cluster, **found, seconds=cluster.seconds + time.monotonic() - started)
 
 
-def _unmeshed(access: ClusterAccess, cluster: ObservedCluster, injected: Set[str]) -> Any:
+def _pods(
+    access: ClusterAccess, cluster: ObservedCluster, wanted: _Wanted
+) -> tuple[tuple[Pods, ...] | Unknown, tuple[Pods, ...]]:
+    """Pods without sidecar, and all pods that policy takes mutual TLS from."""
     if isinstance(cluster.namespaces, Unknown):
-        return cluster.namespaces
+        return cluster.namespaces, ()
+    here = cluster.namespaces.keys()
     try:
         with (
             explained(access, "listing pods"),
             api_client(access) as client,
             ThreadPoolExecutor(max_workers=CALLS) as pool,
         ):
-            return workloads.unmeshed(Api(client), injected & cluster.namespaces.keys(), pool)
+            api = Api(client)
+            bare = workloads.unmeshed(api, wanted.injected & here, pool)
+            return bare, tuple(pods for name in sorted(wanted.plain & here) for pods in alike(api.list(PODS, name)))
     except UnreachableError as error:
-        return Unknown(f"{error.cause}. {error.cure}", error.status)
+        return Unknown(f"{error.cause}. {error.cure}", error.status), ()
 
 
 def _questions(cluster: ObservedCluster, istiods: Sequence[Istiod], hosts: Sequence[str]) -> Iterator[proxies.Question]:

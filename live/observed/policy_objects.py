@@ -17,12 +17,11 @@ KINDS = (
     ("networking.istio.io", "DestinationRule"),
     ("networking.istio.io", "VirtualService"),
     ("security.istio.io", "PeerAuthentication"),
-    ("security.istio.io", "AuthorizationPolicy"),
 )
 
 
 def read(asked: Asked) -> LivePolicy:
-    """DestinationRules, VirtualServices, PeerAuthentications and AuthorizationPolicies of every namespace."""
+    """DestinationRules, VirtualServices and PeerAuthentications of every namespace."""
     api = Api(asked.api)
     kinds = api.kinds()
     served = [kinds.of(group, kind)[0] for group, kind in KINDS if kinds.of(group, kind)]

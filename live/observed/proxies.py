@@ -72,7 +72,7 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
         with pod_http(access, name, namespace, ADMIN) as http:
             rejected = tuple(_rejected(http, sync))
             endpoints = _endpoints(http, question.hosts) if question.hosts else {}
-            capture = _dns_capture(http) if question.hosts else False
+            capture = _dns_capture(http) if sync.type == "sidecar" else False
             trust = _trust(http, sync.proxy)
         upstreams = _upstreams(access, name, namespace, question.gateways) if question.gateways else ()
     except PodPortError as error:

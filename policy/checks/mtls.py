@@ -54,6 +54,20 @@ def check(reach: Reach, policy: Policy) -> Iterator[Finding]:
         yield from _of_rule(reach, held)
 
 
+def switches_off(document: Document) -> bool:
+    """Whether a DestinationRule or PeerAuthentication writes a mode that is not Istio's mutual TLS.
+
+    Args:
+        document: an object of any kind.
+    """
+    if document.kind == "DestinationRule":
+        return any(tls.get("mode") not in (None, "", "ISTIO_MUTUAL") for _, tls, _ in _tls(document))
+    if document.kind == "PeerAuthentication":
+        ports = mapping(document.spec.get("portLevelMtls")).values()
+        return any(mapping(each).get("mode") == OFF for each in (document.spec.get("mtls"), *ports))
+    return False
+
+
 def _of_rule(reach: Reach, held: Held) -> Iterator[Finding]:
     document, host = held.document, rule_host(held.document)
     written = [

@@ -4,12 +4,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from envoy.endpoint import Endpoint
 from health.check import Result, State
 from health.checks import CHECKS
 from health.examination import examine
+from health.live_policy import LivePolicy
 from health.observed import (
     Certificate,
     EastWestGateway,
+    GatewayHandshake,
+    GatewayPod,
     Istiod,
     IstiodSettings,
     NetworkGateway,
@@ -21,10 +25,13 @@ from health.observed import (
     RemoteKubeconfig,
     Trust,
 )
+from health.proxy import Proxy, Upstream
+from policy.world import Service, ServicePort
 from topology import load_mesh
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 NAMES = ("cluster1", "cluster2")
+HELLO = "outbound|80||hello.sample.svc.cluster.local"
 SECRET = "istio-system/istio-remote-clusters"  # noqa: S105 - its name
 
 
@@ -60,7 +67,7 @@ def istiod(number: int, pod: str = "", status: str = "synced", **given: Any) -> 
     """An istiod that has read the other cluster so far."""
     peer = NAMES[2 - number]
     remotes = (RemoteCluster(NAMES[number - 1], "", "synced"), RemoteCluster(peer, SECRET, status))
-    gateways = (NetworkGateway(f"network{3 - number}", peer, f"198.51.100.{number}", 15443),)
+    gateways = (NetworkGateway(f"network{3 - number}", peer, f"198.51.100.{6 + 3 - number}", 15443),)
     made = Istiod(pod or f"istiod-{number}", ready=True, version="1.30.5", remotes=remotes, gateways=gateways)
     return replace(made, **given)
 
@@ -69,6 +76,32 @@ def kubeconfig(peer: int, **given: Any) -> RemoteKubeconfig:
     """What one reads the other cluster by."""
     held = RemoteKubeconfig("istio-remote-clusters", NAMES[peer - 1], server(peer), (f"ca-of-{peer}",))
     return replace(held, token=f"token-in-{peer}", **given) if "token" not in given else replace(held, **given)
+
+
+def handshake(peer: int, **given: Any) -> GatewayHandshake:
+    """What a pod gets of the other cluster's gateway."""
+    leaf = certificate("", f"ca{peer}", 1)
+    identity = "spiffe://cluster.local/ns/sample/sa/hello"
+    made = GatewayHandshake(NAMES[peer - 1], f"198.51.100.{6 + peer}", 15443, True, (leaf,), (identity,))
+    return replace(made, **given)
+
+
+def service(name: str, *ports: tuple[str, int], **given: Any) -> Service:
+    """A Service of the namespace sample, with port 80 unless others are given."""
+    numbers = tuple(ServicePort(*port) for port in ports or (("http", 80),))
+    return replace(Service("sample", name, numbers, {"app": name}), **given)
+
+
+def proxy(number: int, **given: Any) -> Proxy:
+    """A client of the Service hello that both clusters run."""
+    peer = 3 - number
+    endpoints = (
+        Endpoint("10.244.0.7", 8080, workload="hello", namespace="sample", cluster=NAMES[number - 1]),
+        Endpoint(f"198.51.100.{6 + peer}", 15443, cluster=NAMES[peer - 1]),
+    )
+    upstreams = (Upstream(f"198.51.100.{6 + peer}:15443", 20, 1),)
+    made = Proxy("client.sample", "sidecar", upstreams=upstreams, endpoints={HELLO: endpoints})
+    return replace(made, **given)
 
 
 def cluster(number: int, **given: Any) -> ObservedCluster:
@@ -90,7 +123,14 @@ def cluster(number: int, **given: Any) -> ObservedCluster:
             (f"198.51.100.{6 + number}",),
             (("status-port", 15021), ("tls", 15443)),
             f"network{number}",
+            pods=(GatewayPod("gateway", ready=True),),
         ),
+        handshakes=(handshake(peer),),
+        namespaces={"sample": True, "tools": False},
+        services=(service("hello"),),
+        unmeshed=(),
+        policy=LivePolicy((), compared=0),
+        proxies=(proxy(number),),
     )
     return replace(healthy, **given)
 
