@@ -13,6 +13,7 @@ from cli.demo import demo
 from cli.diagnose import diagnose
 from cli.drift import drift
 from cli.env import env
+from cli.explain import explain
 from cli.gateways import gateways
 from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
@@ -45,6 +46,7 @@ app.command()(adopt)
 app.command()(repair)
 app.command()(diagnose)
 app.command()(drift)
+app.command()(explain)
 app.command()(tokens)
 app.command()(verify)
 app.command(hidden=True)(reference)

@@ -21,10 +21,12 @@ class Authorization:
         action: ``ALLOW`` or ``DENY``.
         policies: names of its rules, as ``ns[sample]-policy[only-gateway]-rule[0]``. An ``ALLOW`` without any refuses
             every request.
+        refuses_all: whether no request at all passes it.
     """
 
     action: str
     policies: tuple[str, ...]
+    refuses_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,45 @@ def _rules(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _authorization(body: Mapping[str, Any]) -> Authorization:
     rules = _rules(body)
-    return Authorization(str(rules.get("action") or "ALLOW"), tuple(map(str, rules.get("policies") or ())))
+    action, policies = str(rules.get("action") or "ALLOW"), rules.get("policies") or {}
+    judged = [_match(policy) for policy in policies.values()]
+    refuses = all(verdict is False for verdict in judged) if action == "ALLOW" else True in judged
+    return Authorization(action, tuple(map(str, policies)), refuses and action in ("ALLOW", "DENY"))
+
+
+def _match(policy: Mapping[str, Any]) -> bool | None:
+    """Whether a policy fits every request (True), none (False), or some (None)."""
+    permissions = [_always(each) for each in policy.get("permissions") or ()]
+    principals = [_always(each) for each in policy.get("principals") or ()]
+    sides = (_either(permissions), _either(principals))
+    if False in sides:
+        return False
+    return True if sides == (True, True) else None
+
+
+def _either(verdicts: Sequence[bool | None]) -> bool | None:
+    if True in verdicts:
+        return True
+    return False if all(verdict is False for verdict in verdicts) else None
+
+
+def _always(rule: Mapping[str, Any]) -> bool | None:
+    if rule.get("any") is True:
+        return True
+    for negated in ("not_rule", "not_id"):
+        if negated in rule:
+            inner = _always(rule[negated])
+            return None if inner is None else not inner
+    for both in ("and_rules", "and_ids"):
+        if both in rule:
+            inner_all = [_always(each) for each in rule[both].get("rules") or rule[both].get("ids") or ()]
+            if False in inner_all:
+                return False
+            return True if all(inner_all) else None
+    for one in ("or_rules", "or_ids"):
+        if one in rule:
+            return _either([_always(each) for each in rule[one].get("rules") or rule[one].get("ids") or ()])
+    return None
 
 
 def _tls(socket: Mapping[str, Any] | None) -> DownstreamTls | None:

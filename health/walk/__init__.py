@@ -1,0 +1,1 @@
+"""One request, hop by hop: what each proxy on its way would do with it, and what it did; pure."""
