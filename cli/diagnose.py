@@ -1,7 +1,7 @@
 """`spanmesh diagnose`: from what is wrong with a running mesh to the first cause, its cure, and where to read on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,17 +14,22 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from cli.console import err, out
-from cli.drift import chosen
+from cli.console import err, out, step
+from cli.drift import chosen, expected
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
+from cli.verify import ended_by_signals
 from health.check import Cause, Result, State
-from health.checks import CHECKS
+from health.checks import CHECKS, TRAFFIC
 from health.examination import examine
-from health.observed import ObservedCluster, Unknown
+from health.observed import Observed, ObservedCluster, Unknown
 from health.reference import anchor
-from live.observed import observe
-from topology import MeshConfigError
+from live.drift import Expected
+from live.kubeconfig import ClusterAccess
+from live.observed import observe, second_look
+from live.probe import REQUESTS, Probe, ProbeError
+from live.verification import OPTIONAL
+from topology import Mesh, MeshConfigError
 
 FAILURES, CANNOT_TELL = 1, 2
 COLORS = {State.FAILED: "red", State.WARNING: "yellow"}
@@ -67,7 +72,7 @@ class Diagnosis:
             at,
             [*states[State.FAILED], *states[State.WARNING]],
             [r for r in states[State.SKIPPED] if r.because],
-            [r for r in states[State.SKIPPED] if not r.because],
+            [r for r in states[State.SKIPPED] if not r.because and r.check.name not in OPTIONAL],
             len(states[State.OK]),
         )
 
@@ -85,9 +90,14 @@ def diagnose(
     ] = None,
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the findings.")] = Format.TABLE,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", help="Only this cluster. Repeatable.")] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Send requests too, by a probe in every cluster that is removed again.")
+    ] = False,
     cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
 ) -> None:
-    """Say what is wrong with the running mesh, first causes first, with evidence and cure. Nothing is changed.
+    """Say what is wrong with the running mesh, first causes first, with evidence and cure.
+
+    Nothing is changed; with --probe, nothing but the namespace spanmesh-probe, which is removed again.
 
     Exit code 0: nothing failed. 1: something did. 2: nothing did as far as can be told, but not everything can; or
     what is declared or asked is wrong.
@@ -95,16 +105,33 @@ def diagnose(
     try:
         declared = load_stack(stack, cwd)
         accesses = {name: declared.accesses[name] for name in chosen(list(declared.accesses), cluster or [])}
+        policy = expected(declared)
     except (MeshConfigError, PulumiError) as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(CANNOT_TELL) from error
-    observed = observe(declared.mesh, accesses, done=_progress)
-    found = Diagnosis.of(declared.name, observed.at, examine(observed, CHECKS))
+    try:
+        with ended_by_signals():
+            observed = _probed(declared.mesh, accesses, policy) if probe else _seen(declared.mesh, accesses, policy)
+    except ProbeError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(FAILURES) from error
+    checks = [each for each in (*CHECKS, *TRAFFIC) if probe or not each.check.probe]
+    found = Diagnosis.of(declared.name, observed.at, examine(observed, checks))
     if output is Format.JSON:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
         _print(found)
     raise typer.Exit(found.exit_code)
+
+
+def _seen(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected) -> Observed:
+    return second_look(observe(mesh, accesses, done=_progress), accesses, policy)
+
+
+def _probed(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected) -> Observed:
+    # Its pods start while the clusters are asked.
+    with Probe(mesh, accesses, progress=step) as probe:
+        return probe.seen(_seen(mesh, accesses, policy), REQUESTS)
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:
