@@ -29,6 +29,7 @@ CHAPTERS = {
     "SM69": "Traffic",
     "SM70": "Drills",
     "SM71": "One request",
+    "SM72": "One request",
 }
 
 

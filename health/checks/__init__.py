@@ -12,6 +12,7 @@ from health.checks import (
     remote_secrets,
     remote_sync,
     remote_tokens,
+    request,
     services,
     traffic,
     trust,
@@ -35,4 +36,4 @@ CHECKS: tuple[Examined, ...] = (
 # What the probe's requests got.
 TRAFFIC: tuple[Examined, ...] = (*traffic.EXAMINED,)
 # Also those that judge more than what was observed, as the traffic: what docs/troubleshooting.md is written from.
-EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in (*CHECKS, *TRAFFIC)),)
+EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in (*CHECKS, *TRAFFIC)), request.EXPLAIN)

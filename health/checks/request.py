@@ -4,7 +4,6 @@ from health.check import Cause, Check
 
 FLAGS = "https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage"
 REQUIREMENTS = "https://istio.io/latest/docs/ops/deployment/application-requirements/"
-NETWORK_ISSUES = "https://istio.io/latest/docs/ops/common-problems/network-issues/"
 SECURITY_ISSUES = "https://istio.io/latest/docs/ops/common-problems/security-issues/"
 
 NO_PROXY = Cause(
@@ -46,7 +45,7 @@ NO_ROUTE = Cause(
     symptom="404 with the flag NR in the client's access log, and no answer of a server",
     cause="The host has a VirtualService, and none of its matches fits path, method and headers of the request",
     cure="Add a last route without a match to the VirtualService, or correct its matches",
-    source="https://istio.io/latest/docs/ops/common-problems/network-issues/#sending-https-to-an-http-port",
+    source="https://istio.io/latest/docs/reference/config/networking/virtual-service/#HTTPMatchRequest",
 )
 NO_HOST = Cause(
     "SM714",
