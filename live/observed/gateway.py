@@ -25,7 +25,7 @@ def read(asked: Asked) -> EastWestGateway | None:
             return None
         raise
     given = [each.ip or each.hostname for each in service.status.load_balancer.ingress or ()]
-    addresses = tuple(address for address in given or service.spec.external_i_ps or () if address)
+    addresses = tuple(address for address in given or service.spec.external_ips or () if address)
     return EastWestGateway(
         type=service.spec.type,
         addresses=addresses,

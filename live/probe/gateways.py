@@ -29,4 +29,4 @@ def _addresses(access: ClusterAccess) -> tuple[str, ...]:
     except UnreachableError:
         return ()
     given = [each.ip or each.hostname for each in service.status.load_balancer.ingress or ()]
-    return tuple(address for address in given or service.spec.external_i_ps or () if address)
+    return tuple(address for address in given or service.spec.external_ips or () if address)
