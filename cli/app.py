@@ -19,6 +19,7 @@ from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.reference import reference
 from cli.repair import repair
+from cli.status import status
 from cli.tokens import tokens
 from cli.topology import topology
 from cli.verify import verify
@@ -47,6 +48,7 @@ app.command()(repair)
 app.command()(diagnose)
 app.command()(drift)
 app.command()(explain)
+app.command()(status)
 app.command()(tokens)
 app.command()(verify)
 app.command(hidden=True)(reference)

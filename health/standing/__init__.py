@@ -1,0 +1,6 @@
+"""Whether each cluster of a mesh is as it is declared, in the few things that `spanmesh status` shows; pure."""
+
+from health.standing.part import ClusterStanding, InStep, Part, PartName, exit_code
+from health.standing.whole import standing
+
+__all__ = ["ClusterStanding", "InStep", "Part", "PartName", "exit_code", "standing"]

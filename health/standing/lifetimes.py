@@ -1,0 +1,99 @@
+"""How long the certificates of a cluster, and the tokens by which it reads others, still hold."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from health.check import State
+from health.observed import ObservedCluster, Trust, Unknown
+from health.standing.part import Part, worst
+
+NOTICE = timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Something that ends.
+
+    Attributes:
+        what: ``root``, ``intermediate``, ``istiod`` or ``token for cluster2``.
+        subject: of the certificate; empty: it is a token.
+        begins: when its time begins; None: it is a token.
+        ends: when its time ends.
+    """
+
+    what: str
+    subject: str
+    begins: datetime | None
+    ends: datetime
+
+
+def certificates(cluster: ObservedCluster, now: datetime) -> Part:
+    """Days that root, intermediate, istiod's own certificate and the tokens have left.
+
+    Args:
+        cluster: what was seen of it.
+        now: when it was seen.
+    """
+    told = [(each, *_state(each, now)) for each in _held(cluster)]
+    untold = (cluster.trust.reason,) if isinstance(cluster.trust, Unknown) else ()
+    # Of several of a kind, as while a root is replaced, the one that ends first.
+    first: dict[str, int] = {}
+    for each in sorted((each for each, _, _ in told), key=lambda each: each.ends):
+        first.setdefault(each.what, days_left(each.ends, now))
+    states = [state for _, state, _ in told] + ([State.SKIPPED] if untold else [])
+    return Part(
+        "certificates",
+        worst(states),
+        ", ".join(f"{what} {days} d" for what, days in first.items()) or "unknown",
+        (*(reason for _, _, reason in told if reason), *untold),
+        {
+            "lifetimes": [
+                {
+                    "what": each.what,
+                    "subject": each.subject or None,
+                    "ends": each.ends.isoformat(),
+                    "daysLeft": days_left(each.ends, now),
+                }
+                for each, _, _ in told
+            ]
+        },
+    )
+
+
+def days_left(ends: datetime, now: datetime) -> int:
+    """Whole days until then; negative: days since."""
+    return (ends - now).days
+
+
+def _state(held: _Held, now: datetime) -> tuple[State, str]:
+    name = f"{held.what} ({held.subject})" if held.subject else held.what
+    if held.begins and held.begins > now:
+        return State.FAILED, f"{name} is not valid before {held.begins:%Y-%m-%dT%H:%M:%SZ}"
+    if held.ends <= now:
+        return State.FAILED, f"{name} has expired, at {held.ends:%Y-%m-%dT%H:%M:%SZ}"
+    if held.ends - now <= NOTICE:
+        return State.WARNING, f"{name} ends in {days_left(held.ends, now)} days, at {held.ends:%Y-%m-%dT%H:%M:%SZ}"
+    return State.OK, ""
+
+
+def _held(cluster: ObservedCluster) -> Iterator[_Held]:
+    if not isinstance(cluster.trust, Unknown):
+        yield from _of_trust(cluster.trust)
+    if not isinstance(cluster.remote, Unknown):
+        for kubeconfig in cluster.remote:
+            if kubeconfig.expires:
+                yield _Held(f"token for {kubeconfig.cluster}", "", None, kubeconfig.expires)
+    if not isinstance(cluster.readers, Unknown):
+        for reader in cluster.readers:
+            if reader.expires:
+                yield _Held(f"token of {reader.cluster}", "", None, reader.expires)
+
+
+def _of_trust(trust: Trust) -> Iterator[_Held]:
+    roots = {each.fingerprint for each in trust.roots}
+    for each in trust.roots:
+        yield _Held("root", each.subject, each.not_before, each.not_after)
+    for place, each in enumerate(trust.chain):
+        if each.fingerprint not in roots:
+            yield _Held("istiod" if place == 0 else "intermediate", each.subject, each.not_before, each.not_after)
