@@ -15,6 +15,7 @@ from cli.drift import expected
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
 from cli.verify_output import Format, show
+from health.checks import DRILLS
 from health.examination import Examined
 from live.probe import REQUESTS, ProbeError
 from live.verification import EVERY, TIMEOUT_SECONDS, Verification
@@ -34,6 +35,14 @@ def verify(
         int, typer.Option(min=1, help="Seconds for which everything is looked at again while something fails.")
     ] = TIMEOUT_SECONDS,
     requests: Annotated[int, typer.Option(min=1, help="Requests from each cluster's client at the least.")] = REQUESTS,
+    disruptive: Annotated[
+        bool,
+        typer.Option(
+            "--disruptive",
+            help="Then also disturb traffic, and undo it: servers of the probe fail, a pod of an east-west gateway is "
+            "deleted, a remote Secret is rewritten.",
+        ),
+    ] = False,
     cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
 ) -> None:
     """Prove that the mesh works: named checks, cheapest first, then requests from every cluster to every other.
@@ -44,7 +53,7 @@ def verify(
     """
     try:
         declared = load_stack(stack, cwd)
-        checks = chosen(EVERY, only or [])
+        checks = chosen([*EVERY, *(DRILLS if disruptive else ())], only or [])
         policy = expected(declared)
     except (MeshConfigError, PulumiError) as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
@@ -83,6 +92,9 @@ def chosen(known: Sequence[Examined], names: Sequence[str]) -> list[Examined]:
     all_names = [each.check.name for each in known]
     for name in names:
         if name not in all_names:
+            if name in [each.check.name for each in DRILLS]:
+                cause = f"{name} disturbs traffic"
+                raise MeshConfigError([Problem("--only", cause, "Say --disruptive as well, where that may be")])
             near = difflib.get_close_matches(name, all_names, n=1)
             cure = f"Did you mean {near[0]}?" if near else f"There are {', '.join(all_names)}"
             raise MeshConfigError([Problem("--only", f"{name} is no check", cure)])

@@ -13,6 +13,7 @@ from rich.table import Table
 from cli.console import out
 from health.check import Result, State
 from health.checks.traffic import way
+from health.drill import Drill
 from health.matrix import Cell, Matrix, Row
 from health.observed import Unknown
 from health.reference import anchor
@@ -58,6 +59,9 @@ def as_json(stack: str, found: Verification, code: int) -> dict[str, Any]:
         "passes": found.passes,
         "results": [_result(each) for each in found.results],
         "matrix": None if isinstance(matrix, Unknown) else {name: _row(row) for name, row in matrix.items()},
+        "drills": []
+        if isinstance(found.observed.drills, Unknown)
+        else [_drill(each) for each in found.observed.drills],
     }
 
 
@@ -103,6 +107,27 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "connections": cell.connections,
         "failedConnections": cell.refused,
         "priority": cell.priority,
+    }
+
+
+def _drill(drill: Drill) -> dict[str, Any]:
+    return {
+        "name": drill.name,
+        "title": drill.title,
+        "client": drill.client,
+        "peer": drill.peer,
+        "reason": drill.reason or None,
+        "undone": drill.undone,
+        "marks": [{"seconds": round(at, 3), "what": what} for at, what in drill.marks],
+        "requests": [
+            {
+                "seconds": round(each.at, 3),
+                "answered": each.answered or None,
+                "milliseconds": round(each.milliseconds, 1),
+                "failure": each.failure or None,
+            }
+            for each in drill.samples
+        ],
     }
 
 

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from health.check import Result, State
-from health.checks import CHECKS, TRAFFIC
+from health.checks import CHECKS, DRILLS, TRAFFIC
 from health.examination import Examined, examine
 from health.observed import Observed, ObservedCluster, Unknown
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import observe, second_look
 from live.probe import REQUESTS, Probe
+from live.probe.drills import drills
 from topology import Mesh
 
 EVERY: tuple[Examined, ...] = (*CHECKS, *TRAFFIC)
@@ -66,6 +67,8 @@ def verify(
 ) -> Verification:
     """Look at everything, send requests where a check wants them, and look again while something fails.
 
+    Drills are made where a check of :data:`health.checks.DRILLS` is among the checks, once nothing fails.
+
     Args:
         mesh: the declared mesh.
         accesses: its clusters, by Istio's name.
@@ -79,6 +82,8 @@ def verify(
         ProbeError: the probe could not be removed.
     """
     started, passes = time.monotonic(), 0
+    steady = [each for each in checks if each not in DRILLS]
+    disruptive = [each for each in checks if each in DRILLS]
     with ExitStack() as stack:
         # Its pods start while the clusters are asked.
         probe = stack.enter_context(_probe(mesh, accesses, seconds, progress)) if _sends(checks) else None
@@ -89,16 +94,34 @@ def verify(
             if probe:
                 progress("sending requests from every cluster")
                 observed = probe.seen(observed, requests)
-            results = list(examine(observed, checks))
+            results = list(examine(observed, steady))
             left = seconds - (time.monotonic() - started)
             if not has_failed(results) or left <= AGAIN_SECONDS:
                 break
             failing = sum(result.state is State.FAILED for result in results)
             progress(f"{failing} failed; looking again for {left:.0f} s more")
             time.sleep(AGAIN_SECONDS)
+        if probe and disruptive:
+            observed = _with_drills(probe, observed, disruptive, failed=has_failed(results), progress=progress)
+            # Again as a whole: what a drill says may follow from what was said before.
+            results = list(examine(observed, [*steady, *disruptive]))
         if probe:
             progress("removing the probe")
     return Verification(observed, results, passes, time.monotonic() - started)
+
+
+def _with_drills(
+    probe: Probe,
+    observed: Observed,
+    wanted: Sequence[Examined],
+    *,
+    failed: bool,
+    progress: Callable[[str], None],
+) -> Observed:
+    if failed:
+        return replace(observed, drills=Unknown("something failed: a mesh that is not well is not disturbed as well"))
+    names = frozenset(each.check.name for each in wanted)
+    return replace(observed, drills=tuple(drills(probe, observed, names, progress)))
 
 
 def _sends(checks: Sequence[Examined]) -> bool:

@@ -3,6 +3,7 @@
 from health.check import Check
 from health.checks import (
     control_planes,
+    drills,
     endpoints,
     gateway_ports,
     gateways,
@@ -35,5 +36,7 @@ CHECKS: tuple[Examined, ...] = (
 )
 # What the probe's requests got.
 TRAFFIC: tuple[Examined, ...] = (*traffic.EXAMINED,)
+# What clients felt of disruptions made on purpose.
+DRILLS: tuple[Examined, ...] = (*drills.EXAMINED,)
 # Also those that judge more than what was observed, as the traffic: what docs/troubleshooting.md is written from.
-EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in (*CHECKS, *TRAFFIC)), request.EXPLAIN)
+EVERY_CHECK: tuple[Check, ...] = (*(each.check for each in (*CHECKS, *TRAFFIC, *DRILLS)), request.EXPLAIN)

@@ -21,6 +21,8 @@ EAST_WEST_PORT = 15443
 REQUEST_SECONDS = 5
 CONNECT_SECONDS = 3
 CLUSTER, POD, PEER, MICROSECONDS = "x-probe-cluster", "x-probe-pod", "x-probe-peer", "x-probe-microseconds"
+# Percent of the requests that the server answers by 503, also kubelet's: set by a drill at its admin port.
+DOWN = "probe.down"
 # Whole milliseconds, for an Envoy that cannot say it more exactly.
 MILLISECONDS = "x-probe-milliseconds"
 # %COMMON_DURATION% came with Envoy 1.31 (envoy#33240), the proxy of Istio 1.23.
@@ -38,9 +40,11 @@ def server(cluster: str) -> str:
         cluster: Istio's name of its cluster.
     """
     answered = {CLUSTER: cluster, POD: "%HOSTNAME%", PEER: "%REQ(X-FORWARDED-CLIENT-CERT)%"}
-    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "ok"}}}
-    listener = _http("server", "0.0.0.0", SERVER_PORT, route, answered)  # noqa: S104 - of the pod
-    return _bootstrap(SERVER_ADMIN_PORT, [{**listener, "traffic_direction": "INBOUND"}], [])
+    share = {"default_value": {"numerator": 0}, "runtime_key": DOWN}
+    down = {"match": {"prefix": "/", "runtime_fraction": share}, **_answer(503, "down")}
+    routes = [down, {"match": {"prefix": "/"}, **_answer(200, "ok")}]
+    listener = _http("server", "0.0.0.0", SERVER_PORT, routes, answered)  # noqa: S104 - of the pod
+    return _bootstrap(SERVER_ADMIN_PORT, [listener], [])
 
 
 def client(host: str, address: str, istio: tuple[int, int]) -> str:
@@ -56,7 +60,7 @@ def client(host: str, address: str, istio: tuple[int, int]) -> str:
     took = "%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%" if fine else "%RESPONSE_DURATION%"
     return _bootstrap(
         CLIENT_ADMIN_PORT,
-        [_http("client", "127.0.0.1", CLIENT_PORT, _to("service", host), {name: took})],
+        [_http("client", "127.0.0.1", CLIENT_PORT, [_to("service", host)], {name: took})],
         [_cluster("service", address, SERVER_PORT)],
     )
 
@@ -72,7 +76,7 @@ def outside(host: str, address: str, gateways: Mapping[str, Sequence[str]]) -> t
     Returns:
         The bootstrap, and by port of each tunnel the cluster and the address that it leads to.
     """
-    listeners = [_http("plain-text", "127.0.0.1", PLAIN_TEXT_PORT, _to("service", host), {})]
+    listeners = [_http("plain-text", "127.0.0.1", PLAIN_TEXT_PORT, [_to("service", host)], {})]
     clusters = [_cluster("service", address, SERVER_PORT)]
     tunnels = {}
     ends = [(cluster, end) for cluster, ends in gateways.items() for end in ends]
@@ -90,11 +94,16 @@ def tunnel_name(port: int) -> str:
     return f"tunnel-{port}"
 
 
+def _answer(status: int, text: str) -> Json:
+    return {"direct_response": {"status": status, "body": {"inline_string": text}}}
+
+
 def _bootstrap(admin: int, listeners: list[Json], clusters: list[Json]) -> str:
     return json.dumps(
         {
             "node": {"id": "probe", "cluster": "probe"},
             "admin": {"address": _address("127.0.0.1", admin)},
+            "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
             "static_resources": {"listeners": listeners, "clusters": clusters},
         }
     )
@@ -113,7 +122,7 @@ def _filter(kind: str, name: str, content: Json) -> Json:
     return {"name": f"envoy.filters.network.{name}", "typed_config": {"@type": kind, **content}}
 
 
-def _http(name: str, address: str, port: int, route: Json, headers: Mapping[str, str]) -> Json:
+def _http(name: str, address: str, port: int, routes: list[Json], headers: Mapping[str, str]) -> Json:
     router = {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"}
     added = [
         {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -124,7 +133,13 @@ def _http(name: str, address: str, port: int, route: Json, headers: Mapping[str,
         # Else it would drop the header by which the sidecar says who the client is.
         "forward_client_cert_details": "ALWAYS_FORWARD_ONLY",
         "route_config": {
-            "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [{**route, "response_headers_to_add": added}]}]
+            "virtual_hosts": [
+                {
+                    "name": name,
+                    "domains": ["*"],
+                    "routes": [{**each, "response_headers_to_add": added} for each in routes],
+                }
+            ]
         },
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
     }

@@ -1,13 +1,10 @@
 """The probe in all clusters of a mesh, from its making to its removal."""
 
-import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
 
 from health.matrix import Matrix
 from health.observed import GatewayHandshake, Observed, Unknown
@@ -17,6 +14,7 @@ from live.probe.handshakes import handshakes
 from live.probe.matrix import matrix
 from live.probe.objects import Owner
 from live.probe.site import REMOVE, ProbeError, Site, delete, make, wait_ready, wait_removed
+from live.probe.uninterrupted import uninterrupted
 from topology import Mesh
 
 READY_SECONDS = 60
@@ -67,7 +65,7 @@ class Probe:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _no_interruption(self._progress):
+        with uninterrupted(lambda: self._progress("removing the probe first: it takes seconds")):
             self.remove()
             left = [str(e) for future in self._removal if (e := future.exception()) is not None]
             self._pool.shutdown()
@@ -126,6 +124,11 @@ class Probe:
         }
         return replace(observed, clusters=clusters, matrix=found)
 
+    @property
+    def gateways(self) -> Mapping[str, Sequence[str]]:
+        """By cluster, the addresses of its east-west gateway."""
+        return self._addresses.result()
+
     def remove(self) -> None:
         """Begin to remove it, in the background; leaving the block waits until it is gone."""
         if self._removal:
@@ -147,16 +150,3 @@ class Probe:
         self._made[access.name].exception()
         delete(access, self._owner)
         wait_removed(access, self._owner)
-
-
-@contextmanager
-def _no_interruption(progress: Callable[[str], None]) -> Any:
-    """Go on through Ctrl-C: what was made is removed first. It has its own time limit."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: progress("removing the probe first: it takes seconds"))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
