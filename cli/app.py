@@ -15,6 +15,7 @@ from cli.drift import drift
 from cli.env import env
 from cli.explain import explain
 from cli.gateways import gateways
+from cli.gather import gather
 from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.reference import reference
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(env)
 app.command()(topology)
+app.command()(gather)
 app.command()(gateways)
 app.command()(clusterless_preview)
 app.command()(changed_stacks)

@@ -28,30 +28,39 @@ class PodPortError(Exception):
         self.status = status
 
 
+class PodAnswerError(PodPortError):
+    """A pod that answers, but by another status than 200, or by more than was asked for."""
+
+
 class PodHttp:
     """HTTP over one connection into a pod; made by :func:`pod_http`."""
 
     def __init__(self, pod: str, connection: http.client.HTTPConnection, forward: PortForward) -> None:
         self._pod, self._connection, self._forward = pod, connection, forward
 
-    def text(self, path: str, method: str = "GET") -> str:
+    def text(self, path: str, method: str = "GET", limit: int | None = None) -> str:
         """The body of an answer.
 
         Args:
             path: with its query, for example ``/debug/clusterz``.
             method: HTTP method.
+            limit: how many bytes it may have; after a longer one the connection is good for nothing more.
 
         Raises:
-            PodPortError: no answer, or a status other than 200.
+            PodAnswerError: an answer that is too long, or of a status other than 200.
+            PodPortError: no answer.
         """
         try:
             self._connection.request(method, path)
             answer = self._connection.getresponse()
-            body = answer.read().decode(errors="replace")
+            content = answer.read() if limit is None else answer.read(limit + 1)
+            body = content.decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             raise self._no_answer(path, error) from error
         if answer.status != http.HTTPStatus.OK:
-            raise PodPortError(f"{self._pod} answers {path} by {answer.status}: {body[:200].strip()}")
+            raise PodAnswerError(f"{self._pod} answers {path} by {answer.status}: {body[:200].strip()}")
+        if limit is not None and len(content) > limit:
+            raise PodAnswerError(f"{self._pod} has more to say at {path} than {limit} bytes")
         return body
 
     def lines(self, path: str, limit: int) -> Iterator[str]:

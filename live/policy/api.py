@@ -11,6 +11,7 @@ from live.client import TIMEOUT
 
 GROUPS = ("istio.io", "gateway.networking.k8s.io")
 PAGE = 500
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,18 @@ class Api:
         # The library's one call that takes any path and is the same in its versions 36 and 37.
         self._requests = dynamic.DynamicClient(api, discoverer=_nothing_discovered)
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+    def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = JSON) -> Any:
         """What a GET says.
+
+        Args:
+            path: what is asked for.
+            query: what comes after it.
+            accept: the form of the answer: JSON, be it of less than the whole object.
 
         Raises:
             ApiException: what the API server answers instead.
         """
-        return self._call("GET", path, query or {}, {"Accept-Encoding": "gzip"}, None)
+        return self._call("GET", path, query or {}, {"Accept": accept, "Accept-Encoding": "gzip"}, None)
 
     def list(self, kind: Kind, namespace: str = "", selector: str = "") -> Iterator[dict[str, Any]]:
         """Every object of a kind, of one namespace or of all, that a label selector chooses, by pages.
@@ -155,7 +161,7 @@ class Api:
             path,
             body,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", **headers},
+            header_params={"Accept": JSON, **headers},
             content_type=headers.get("Content-Type"),
             serialize=False,
             _request_timeout=TIMEOUT,

@@ -21,6 +21,7 @@ class Asked:
     query: Mapping[str, str]
     content_type: str
     body: Any
+    accept: str = ""
 
 
 @dataclass
@@ -85,9 +86,8 @@ class FakeApiServer:
                 sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body = json.loads(sent) if sent else None
                 query = dict(parse_qsl(url.query))
-                status, answer = server.answer(
-                    Asked(method, url.path, query, self.headers.get("Content-Type") or "", body)
-                )
+                said = (self.headers.get("Content-Type") or "", body, self.headers.get("Accept") or "")
+                status, answer = server.answer(Asked(method, url.path, query, *said))
                 data = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
