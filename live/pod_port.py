@@ -13,6 +13,8 @@ from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.port_forward import SECONDS, PortForward, PortForwardError, port_forward
 
+RIGHTS = ". Grant get and create on pods/portforward (docs/verification-rights.yaml)"
+
 
 class PodPortError(Exception):
     """A port of a pod that does not answer, or not as it should; the message names the pod.
@@ -150,7 +152,8 @@ def _forwarded(access: ClusterAccess, pod: str, namespace: str, port: int) -> It
             with api_client(access) as api:
                 forward = opened.enter_context(port_forward(api, pod, namespace, port))
         except PortForwardError as error:
-            raise PodPortError(f"{where} cannot be reached: {error}", error.status) from error
+            cure = RIGHTS if error.status == http.HTTPStatus.FORBIDDEN else ""
+            raise PodPortError(f"{where} cannot be reached: {error}{cure}", error.status) from error
         except ConfigException as error:
             raise PodPortError(f"{where} cannot be reached: the kubeconfig cannot be used: {error}") from error
         forward.socket.settimeout(SECONDS)

@@ -176,6 +176,6 @@ def _own_certificate(configuration: client.Configuration) -> dict[str, object]:
 def _refusal(error: WebSocketBadStatusException) -> str:
     """Kubernetes' own words, where the answer has them."""
     try:
-        return str(json.loads(error.resp_body or b"")["message"])
+        return str(json.loads(error.resp_body or b"")["message"]).rstrip(": ")
     except (ValueError, LookupError, TypeError):
         return f"{error.status_code} {HTTPStatus(error.status_code).phrase}"

@@ -23,7 +23,6 @@ from topology import Mesh
 AT_ONCE = 4
 # One that does not even say its version within this is as good as dead; nothing more is asked of it.
 VERSION_SECONDS = (CONNECT_SECONDS, 5)
-RIGHTS = "Grant what docs/verification-rights.yaml lists"
 FORBIDDEN = 403
 # A Date header has whole seconds, cut off.
 HALF_A_SECOND = timedelta(seconds=0.5)
@@ -95,10 +94,10 @@ def _read(asked: Asked, topic: Topic) -> Any:
         with explained(asked.access, topic.what):
             return topic.read(asked)
     except UnreachableError as error:
-        cure = RIGHTS if error.status == FORBIDDEN else error.cure
+        cure = topic.cure if error.status == FORBIDDEN else error.cure
         return Unknown(f"{error.cause}. {cure}", error.status)
     except PodPortError as error:
-        return Unknown(f"{error}. {RIGHTS}" if error.status == FORBIDDEN else str(error), error.status)
+        return Unknown(str(error), error.status)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # What another version answers must not hide what the rest says.
         reason = f"{topic.what} gave what cannot be read: {type(error).__name__}: {error}"

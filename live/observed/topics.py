@@ -16,11 +16,13 @@ class Topic:
         field: field of :class:`health.observed.ObservedCluster` that they become.
         what: what is asked, for the message that it is forbidden: ``reading the Service of the gateway``.
         read: reads them; what it raises makes the field Unknown.
+        cure: what to do where it is forbidden.
     """
 
     field: str
     what: str
     read: Callable[[Asked], Any]
+    cure: str = "Grant what docs/verification-rights.yaml lists"
 
 
 TOPICS = (
@@ -30,7 +32,12 @@ TOPICS = (
     Topic("gateway", "reading the east-west gateway", gateway.read),
     Topic("remote", "reading the remote Secret", remote.read),
     Topic("authority", "reading the ConfigMap kube-root-ca.crt", remote.authority),
-    Topic("readers", "listing the token Secrets of istio-system", readers.read),
+    Topic(
+        "readers",
+        "listing the token Secrets of istio-system",
+        readers.read,
+        "Left out of docs/verification-rights.yaml on purpose, as cacerts lies there too: have an administrator look",
+    ),
     Topic("namespaces", "listing namespaces and injection webhooks", workloads.namespaces),
     Topic("services", "listing Services", workloads.services),
     Topic("policy", "listing Istio policy", policy_objects.read),
