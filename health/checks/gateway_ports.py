@@ -37,7 +37,7 @@ GATEWAY_PORTS = Check(
     "gateway-ports",
     "port 15443 of every gateway answers pods of the other networks, with the certificate of a workload",
     (SHUT, TLS_ENDED),
-    needs=("api-servers", "gateways"),
+    needs=("api-servers", "trust-chains", "trust-roots", "trust-proxies", "gateways"),
     probe=True,
 )
 

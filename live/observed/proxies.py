@@ -73,14 +73,23 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
             rejected = tuple(_rejected(http, sync))
             endpoints = _endpoints(http, question.hosts) if question.hosts else {}
             capture = _dns_capture(http) if sync.type == "sidecar" else False
-            trust = _trust(http, sync.proxy)
+            held = trust(http, sync.proxy)
         upstreams = _upstreams(access, name, namespace, question.gateways) if question.gateways else ()
     except PodPortError as error:
         return Answer(Proxy(sync.proxy, sync.type, problem=str(error)))
-    return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture), trust)
+    return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture), held)
 
 
-def _trust(http: PodHttp, proxy: str) -> ProxyTrust:
+def trust(http: PodHttp, proxy: str) -> ProxyTrust:
+    """What a proxy trusts and shows.
+
+    Args:
+        http: its admin port.
+        proxy: ``pod.namespace``.
+
+    Raises:
+        PodPortError: it does not answer.
+    """
     secrets = http.json("/config_dump?resource=dynamic_active_secrets").get("configs") or []
     part = {"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump", "dynamic_active_secrets": secrets}
     held = read_config_dump({"configs": [part]}).certificates

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from live.observed import gateway, istiods, policy_objects, readers, remote, settings, trust, workloads
+from live.observed import gateway, gateway_trust, istiods, policy_objects, readers, remote, settings, trust, workloads
 from live.observed.asked import Asked
 
 
@@ -30,6 +30,7 @@ TOPICS = (
     Topic("trust", "reading the ConfigMaps istio-ca-root-cert", trust.read),
     Topic("settings", "reading the Deployment and the settings of istiod", settings.read),
     Topic("gateway", "reading the east-west gateway", gateway.read),
+    Topic("proxies_trust", "reading the pods of the east-west gateway", gateway_trust.read),
     Topic("remote", "reading the remote Secret", remote.read),
     Topic("authority", "reading the ConfigMap kube-root-ca.crt", remote.authority),
     Topic(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import Executor
 from typing import Any
 
+from health.matrix import PROBE_NAMESPACE
 from live.observed.asked import Asked
 from live.policy.api import INJECTORS, NAMESPACES, PODS, SERVICES, Api
 from live.policy.contents import alike, service
@@ -28,8 +29,9 @@ def namespaces(asked: Asked) -> Mapping[str, bool]:
 
 
 def services(asked: Asked) -> tuple[Service, ...]:
-    """Every Service."""
-    return tuple(service(item) for item in Api(asked.api).list(SERVICES))
+    """Every Service but the probe's, which comes and goes in one cluster after the other."""
+    found = map(service, Api(asked.api).list(SERVICES))
+    return tuple(each for each in found if each.namespace != PROBE_NAMESPACE)
 
 
 def unmeshed(api: Api, names: Set[str], pool: Executor) -> tuple[Pods, ...]:
