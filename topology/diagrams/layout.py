@@ -90,25 +90,31 @@ class Layout:
         return next(card for box in self.boxes for card in box.cards if card.cluster.name == name)
 
 
-def layout(mesh: Mesh) -> Layout:
-    """Networks into as many pairs of columns as keep the picture low, in the order of the file."""
+def layout(mesh: Mesh, narrowest: float = 176, street: float = STREET_WIDTH) -> Layout:
+    """Networks into as many pairs of columns as keep the picture low, in the order of the file.
+
+    Args:
+        mesh: the mesh.
+        narrowest: width that every card has at least.
+        street: width of a street.
+    """
     members = networks(mesh)
     card_height = 50.0 if len(mesh.clusters) > MANY else 70.0
     heights = {name: _box_height(len(clusters), card_height) for name, clusters in members.items()}
     alone = len(members) == 1
     columns = 1 if alone else 2 * max(1, round(sum(heights.values()) / 2 / TALLEST + 0.3))
     columns = min(columns, 2 * ((len(members) + 1) // 2))
-    card_width = min(WIDEST_TEXT, max(176.0, *(_text_room(mesh, cluster) for cluster in mesh.clusters)))
+    card_width = min(WIDEST_TEXT, max(narrowest, *(_text_room(mesh, cluster) for cluster in mesh.clusters)))
     box_width = RAIL + card_width + PADDING + CHIP_WIDTH / 2
     streets = max(1, columns // 2)
     top = TITLE_HEIGHT + (34 if streets > 1 else 0)
     bottoms = [float(top + (22 if streets > 1 else 6))] * columns
-    block = 2 * box_width + STREET_WIDTH
+    block = 2 * box_width + street
     boxes = []
     for name, clusters in members.items():
         column = min(range(columns), key=lambda at: (bottoms[at], at))
         side: Side = "left" if column % 2 == 0 else "right"
-        x = MARGIN + (column // 2) * (block + BLOCK_GAP) + (0 if side == "left" else box_width + STREET_WIDTH)
+        x = MARGIN + (column // 2) * (block + BLOCK_GAP) + (0 if side == "left" else box_width + street)
         boxes.append(_box(name, clusters, (x, bottoms[column]), (box_width, card_width, card_height), side))
         bottoms[column] += heights[name] + NETWORK_GAP
     width = 2 * MARGIN + (box_width + CHIP_WIDTH / 2 if alone else streets * block + (streets - 1) * BLOCK_GAP)
