@@ -163,7 +163,8 @@ def _cure(each: Step) -> str:
 
 
 def _print(walked: Walk) -> None:
-    tree = Tree(f"[bold]{escape(walked.client)}[/] asks {escape(walked.target)}")
+    sent = f" with x-request-id {walked.request_id}" if walked.request_id else ""
+    tree = Tree(f"[bold]{escape(walked.client)}[/] asks {escape(walked.target)}{sent}")
     for each in walked.steps:
         _add(tree, each)
     out.print(tree, soft_wrap=True, highlight=False)

@@ -143,11 +143,12 @@ def _cause(line: LogLine, to: str) -> Cause | None:
             return cause
     if "rbac_access_denied" in line.response_code_details:
         return DENIED
+    if line.response_code_details == "via_upstream":
+        # The next hop answered, be it after some tries (URX): what is wrong is further on.
+        return None
     if flags & {"UF", "UC", "UR", "URX", "LR"}:
         return _connection(why, to)
-    if line.response_code >= ERROR and line.response_code_details != "via_upstream":
-        return NO_ANSWER
-    return None
+    return NO_ANSWER if line.response_code >= ERROR else None
 
 
 def _connection(why: str, to: str) -> Cause:
