@@ -1,6 +1,6 @@
 """SM670: whether clients have gateways, and not pods, as endpoints on other networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from envoy.endpoint import Endpoint
 from health.check import Cause, Check, Result, found, ok, skipped
@@ -39,7 +39,7 @@ def _endpoints(observed: Observed) -> Iterator[Result]:
             yield skipped(ENDPOINTS, reason, name)
         elif not isinstance(cluster.proxies, Unknown):
             asked = [proxy for proxy in cluster.proxies if proxy.endpoints]
-            raw = [result for proxy in asked for result in _of_proxy(name, proxy, networks)]
+            raw = list(_raw(name, asked, networks))
             if asked:
                 services = len({host for proxy in asked for host in proxy.endpoints})
                 yield from raw or [ok(ENDPOINTS, name, message=f"{services} Services in {len(asked)} proxies")]
@@ -47,17 +47,22 @@ def _endpoints(observed: Observed) -> Iterator[Result]:
                 yield nobody(ENDPOINTS, name, cluster.proxies)
 
 
-def _of_proxy(name: str, proxy: Proxy, networks: Mapping[str, str]) -> Iterator[Result]:
-    strangers: dict[str, list[str]] = {}
-    for cluster, endpoints in proxy.endpoints.items():
-        for each in endpoints:
-            # A gateway stands for many workloads, so istiod names none.
-            if each.workload and networks.get(each.cluster, networks.get(name)) != networks.get(name):
-                strangers.setdefault(each.cluster, []).append(_said(cluster, each))
-    for peer, said in strangers.items():
+def _raw(name: str, proxies: Sequence[Proxy], networks: Mapping[str, str]) -> Iterator[Result]:
+    own = networks.get(name)
+    pods: dict[str, dict[str, None]] = {}
+    clients: dict[str, dict[str, None]] = {}
+    for proxy in proxies:
+        for cluster, endpoints in proxy.endpoints.items():
+            for each in endpoints:
+                # A gateway stands for many workloads, so istiod names none.
+                if each.workload and networks.get(each.cluster, own) != own:
+                    pods.setdefault(each.cluster, {})[_said(cluster, each)] = None
+                    clients.setdefault(each.cluster, {})[proxy.proxy] = None
+    for peer, said in pods.items():
         more = f" and {len(said) - NAMED} more" if len(said) > NAMED else ""
-        message = f"proxy {proxy.proxy} has pods of {peer} in {networks[peer]} as endpoints: {', '.join(said[:NAMED])}"
-        yield found(ENDPOINTS, RAW, message + more, name, peer)
+        who = f"{'proxies' if len(clients[peer]) > 1 else 'proxy'} {', '.join(clients[peer])}"
+        what = f"pods of {peer} in {networks[peer]} as endpoints: {', '.join(list(said)[:NAMED])}{more}"
+        yield found(ENDPOINTS, RAW, f"of those asked, {who} of {name}: {what}", name, peer)
 
 
 def _said(cluster: str, endpoint: Endpoint) -> str:

@@ -225,8 +225,26 @@ def _facts(observed: Observed) -> Facts:
             continue
         namespaces = {} if isinstance(cluster.namespaces, Unknown) else cluster.namespaces
         live[name] = Live(services=cluster.services, pods=cluster.policy.pods, namespaces=namespaces)
-        placed += [Placed(Document("", 0, body), (name,)) for body in cluster.policy.objects]
+        placed += [Placed(document, (name,)) for document in _in_force(cluster.policy)]
     return Facts(World(observed.mesh, tuple(placed), live))
+
+
+def _in_force(policy: LivePolicy) -> Iterator[Document]:
+    """The objects of one cluster, DestinationRules without a trafficPolicy that Istio does not follow.
+
+    Of several for one host the oldest one's counts; subsets of all do.
+    https://istio.io/latest/docs/ops/best-practices/traffic-management/#split-virtual-services
+    """
+    ruled: set[tuple[str, str]] = set()
+    for body in sorted(policy.objects, key=lambda body: str(body["metadata"].get("creationTimestamp") or "")):
+        document = Document("", 0, body)
+        if document.kind == "DestinationRule" and "trafficPolicy" in document.spec:
+            key = document.namespace, rule_host(document)
+            if key in ruled:
+                kept = {name: value for name, value in document.spec.items() if name != "trafficPolicy"}
+                document = Document("", 0, {**body, "spec": kept})
+            ruled.add(key)
+        yield document
 
 
 EXAMINED = (Examined(IN_STEP, _in_step), Examined(MIRRORED, _mirrored), Examined(MUTUAL_TLS, _mutual_tls))

@@ -13,6 +13,7 @@ from topology.checks.istio import version
 
 STATUS = "https://istio.io/latest/docs/ops/diagnostic-tools/proxy-cmd/"
 NAMED = 3
+REASON = 300
 # Fewer may be chance: a pod that ended, a gateway that was replaced.
 MANY = 3
 
@@ -121,7 +122,13 @@ def _of_cluster(
 def _rejections(sync: ProxySync, told: Proxy | None) -> list[str]:
     said = {each.type: each.reason for each in (told.rejected if told else ())}
     said |= {kind: sync.errors.get(kind, said.get(kind, "")) for kind, s in sync.states.items() if s == "REJECTED"}
-    return [f"{kind}: {reason or 'its log says why'}" for kind, reason in said.items()]
+    return [f"{kind}: {_short(reason) or 'its log says why'}" for kind, reason in said.items()]
+
+
+def _short(reason: str) -> str:
+    """Envoy says the same of every listener, a line for each."""
+    text = "; ".join(line.strip() for line in reason.splitlines() if line.strip())
+    return f"{text[:REASON]} …" if len(text) > REASON else text
 
 
 def _stale(sync: ProxySync) -> list[str]:

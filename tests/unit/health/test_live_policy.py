@@ -96,6 +96,16 @@ def test_a_tls_mode_that_drops_remote_endpoints_is_named_where_its_clients_are()
     assert "with SIMPLE, clients in cluster1 lose the endpoints in cluster2" in message(facts, "policy-tls")
 
 
+def test_of_two_rules_for_one_host_the_younger_ones_mode_is_not_followed() -> None:
+    older, younger = rule("older"), rule("younger", mode="SIMPLE")
+    older["metadata"]["creationTimestamp"], younger["metadata"]["creationTimestamp"] = "2026-01-01", "2026-02-02"
+    older["spec"]["trafficPolicy"] = {"connectionPool": {}}
+    first = holding(1, younger, older, pods=SIDECARS)
+    assert states(observed(first, holding(2, older, pods=SIDECARS)), "policy-tls") == {State.OK}
+    older["spec"]["trafficPolicy"], younger["spec"]["trafficPolicy"] = younger["spec"]["trafficPolicy"], {}
+    assert wrong(observed(first, holding(2, pods=SIDECARS)), "policy-tls") == [("SM685", "cluster1")]
+
+
 def test_plain_text_that_keeps_other_networks_away_is_named() -> None:
     plain = made("PeerAuthentication", "plain", {"mtls": {"mode": "DISABLE"}}, "security")
     facts = observed(holding(2, plain, pods=SIDECARS), holding(1, pods=SIDECARS))

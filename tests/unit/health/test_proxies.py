@@ -96,7 +96,7 @@ def test_pods_of_another_network_as_endpoints_are_named() -> None:
     facts = observed(cluster(1, proxies=(proxy(1, endpoints={HELLO: (raw,)}),)))
     assert wrong(facts, "endpoints") == [("SM670", "cluster1 -> cluster2")]
     assert message(facts, "endpoints") == (
-        "proxy client.sample has pods of cluster2 in network2 as endpoints: "
+        "of those asked, proxy client.sample of cluster1: pods of cluster2 in network2 as endpoints: "
         "10.244.0.9:8080 of hello.sample.svc.cluster.local:80"
     )
 
