@@ -76,7 +76,8 @@ def targets(cluster: str, pods: Sequence[Mapping[str, Any]], logs: bool = True) 
         metadata, containers = pod["metadata"], _containers(pod)
         istiod = (metadata.get("labels") or {}).get("app") == "istiod" and metadata["namespace"] == NAMESPACE
         container = "discovery" if istiod else "istio-proxy"
-        if container not in containers:
+        # Of a pod that does not run, Kubernetes' own word is all there is.
+        if container not in containers or (pod.get("status") or {}).get("phase") != "Running":
             continue
         kind = "istiod" if istiod else f"proxies/{metadata['namespace']}"
         yield Target(

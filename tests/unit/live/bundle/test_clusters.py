@@ -97,10 +97,11 @@ def test_a_proxy_is_asked_whether_it_is_a_native_sidecar_or_not(container: str, 
     pod = {
         "metadata": {"namespace": "sample", "name": "sleep"},
         "spec": {container: [{"name": kind}]},
-        "status": {"containerStatuses": [{"name": kind, "restartCount": 2}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": kind, "restartCount": 2}]},
     }
     bare = {"metadata": {"namespace": "sample", "name": "bare"}, "spec": {"containers": [{"name": "app"}]}}
-    (target,) = targets("clusters/one", [pod, bare])
+    pending = {**pod, "status": {"phase": "Pending"}}
+    (target,) = targets("clusters/one", [pod, bare, pending])
     assert (target.name, target.container, target.restarted) == ("sleep", "istio-proxy", True)
     assert 15000 in target.pages
 
