@@ -205,8 +205,8 @@ def _roots(observed: Observed) -> Iterator[Result]:
     yield from silent
     if not trusts:
         return
-    usual = Counter(frozenset(_prints(trust.roots)) for trust in trusts.values()).most_common(1)[0][0]
-    first = next(name for name, trust in trusts.items() if _prints(trust.roots) == usual)
+    first = _usual(observed, trusts)
+    usual = _prints(trusts[first].roots)
     shared = _shared(trusts)
     for name, trust in trusts.items():
         wrong = []
@@ -218,10 +218,19 @@ def _roots(observed: Observed) -> Iterator[Result]:
         yield from wrong or [ok(ROOTS, name, message=f"root {_names(trust.roots)}")]
 
 
+def _usual(observed: Observed, trusts: Mapping[str, Trust]) -> str:
+    """The first cluster that trusts what most do; running proxies count too, so that the one that changed is named."""
+    votes = Counter(frozenset(_prints(trust.roots)) for trust in trusts.values())
+    for name in trusts:
+        proxies = observed.clusters[name].proxies_trust
+        votes.update(frozenset(_prints(each.roots)) for each in (() if isinstance(proxies, Unknown) else proxies))
+    return max(trusts, key=lambda name: votes[frozenset(_prints(trusts[name].roots))])
+
+
 def _other(name: str, trust: Trust, first: str, usual: Trust) -> Result:
     both_ways = root_of(trust.chain, usual.roots) and root_of(usual.chain, trust.roots)
     message = f"{name} trusts {_names(trust.roots) or 'no root'}; {first} trusts {_names(usual.roots)}"
-    return found(ROOTS, PARTLY if both_ways else OTHER_ROOT, message, name, first)
+    return found(ROOTS, PARTLY if both_ways else OTHER_ROOT, message, name)
 
 
 def _shared(trusts: Mapping[str, Trust]) -> dict[str, tuple[str, Certificate]]:
