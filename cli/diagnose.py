@@ -109,29 +109,38 @@ def diagnose(
     except (MeshConfigError, PulumiError) as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(CANNOT_TELL) from error
-    try:
-        with ended_by_signals():
-            observed = _probed(declared.mesh, accesses, policy) if probe else _seen(declared.mesh, accesses, policy)
-    except ProbeError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(FAILURES) from error
+    with ended_by_signals():
+        if probe:
+            observed, left = _probed(declared.mesh, accesses, policy)
+        else:
+            observed, left = _seen(declared.mesh, accesses, policy), None
     checks = [each for each in (*CHECKS, *TRAFFIC) if probe or not each.check.probe]
     found = Diagnosis.of(declared.name, observed.at, examine(observed, checks))
     if output is Format.JSON:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
         _print(found)
-    raise typer.Exit(found.exit_code)
+    if left:
+        err.print(f"[bold red]error:[/] {escape(str(left))}", soft_wrap=True)
+    raise typer.Exit(FAILURES if left else found.exit_code)
 
 
 def _seen(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected) -> Observed:
     return second_look(observe(mesh, accesses, done=_progress), accesses, policy)
 
 
-def _probed(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected) -> Observed:
-    # Its pods start while the clusters are asked.
-    with Probe(mesh, accesses, progress=step) as probe:
-        return probe.seen(_seen(mesh, accesses, policy), REQUESTS)
+def _probed(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected) -> tuple[Observed, ProbeError | None]:
+    """What was seen, and what was left of the probe: a cluster that dies meanwhile must not cost the findings."""
+    observed = None
+    try:
+        # Its pods start while the clusters are asked.
+        with Probe(mesh, accesses, progress=step) as probe:
+            observed = probe.seen(_seen(mesh, accesses, policy), REQUESTS)
+    except ProbeError as error:
+        if observed is None:
+            raise
+        return observed, error
+    return observed, None
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:

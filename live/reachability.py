@@ -12,6 +12,9 @@ from urllib3.exceptions import HTTPError, SSLError
 from live.client import CONNECT_SECONDS, TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 
+# OpenSSL's words where the other side speaks no TLS, or hangs up.
+NO_TLS = ("UNEXPECTED_EOF", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+
 
 class UnreachableError(Exception):
     """A cluster whose API server cannot be used.
@@ -94,6 +97,12 @@ def _message(error: ApiException) -> str:
 
 
 def _no_answer(access: ClusterAccess, error: Exception) -> UnreachableError:
+    if any(sign in str(error) for sign in NO_TLS):
+        return UnreachableError(
+            access.name,
+            f"no API server answers behind {access.server}, where TLS does not come about: {_reason(error)}",
+            "Check that the cluster runs: a load balancer or a tunnel takes the connection in its place",
+        )
     if isinstance(error, SSLError) or isinstance(error.__cause__, SSLError) or "SSL" in str(error):
         return UnreachableError(
             access.name,
@@ -112,6 +121,9 @@ def _no_answer(access: ClusterAccess, error: Exception) -> UnreachableError:
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, ApiException):
+        # Of a failure of TLS: the name of an exception, then what it says.
+        return str(error.reason).rpartition("\n")[2]
     text = str(error)
     # urllib3 puts the connection object first: its address says nothing to a reader.
     return text.split(": ", 1)[1] if text.startswith("<") and ": " in text else text
