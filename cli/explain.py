@@ -167,7 +167,7 @@ def _print(walked: Walk) -> None:
     tree = Tree(f"[bold]{escape(walked.client)}[/] asks {escape(walked.target)}{sent}")
     for each in walked.steps:
         _add(tree, each)
-    out.print(tree, soft_wrap=True, highlight=False)
+    out.print(tree, highlight=False)
     if (first := walked.broken) is not None and first.cause is not None:
         out.print()
         out.print(f"[bold red]{first.cause.code}[/] [bold]{escape(first.cause.name)}[/], seen in {escape(first.where)}")

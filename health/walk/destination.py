@@ -179,14 +179,14 @@ def security(way: Way, cluster: str, here: Site, declared: Sequence[str]) -> Ste
         if way.gateway:
             said = f"plain text to {to}, which tells by the SNI of mutual TLS alone where to pass it on"
             return broken("tls", here.name, TLS_MODE, said, declared=tuple(declared))
-        return fine("tls", here.name, f"plain text to {to}", declared=tuple(declared))
+        return fine("tls", here.name, f"plain text to {to}")
     if way.gateway and not (tls.istio_mutual and subset_of(tls.sni)):
         said = f"TLS to {to} with SNI {tls.sni or 'none'}, which is none of Istio's: the gateway passes on only those"
         return broken("tls", here.name, TLS_MODE, said, declared=tuple(declared))
     kind = "mutual TLS of Istio" if tls.istio_mutual else "TLS"
     names = ", ".join(f"{text}" if how == "exact" else f"{how} {text}" for how, text in tls.sans) or "any name"
     said = f"{kind} to {to}, SNI {tls.sni or 'none'}"
-    return fine("tls", here.name, said, f"the server has to be {names}", declared=tuple(declared))
+    return fine("tls", here.name, said, f"the server has to be {names}")
 
 
 def misplaced(way: Way, here: Site, sites: Sequence[Site]) -> Step | None:

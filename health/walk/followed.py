@@ -131,8 +131,9 @@ def answered(line: LogLine, where: str, pod: str) -> Step:
 
 def _details(line: LogLine) -> tuple[str, ...]:
     why = line.upstream_transport_failure_reason
-    told = [line.response_flags and f"flags {line.response_flags}", line.response_code_details]
-    told += [why, line.requested_server_name and f"SNI {line.requested_server_name}"]
+    details = "" if line.response_code_details == "via_upstream" else line.response_code_details
+    told = [line.response_flags and f"flags {line.response_flags}", details]
+    told += [why]
     return tuple(dict.fromkeys(part for part in told if part))
 
 

@@ -26,7 +26,7 @@ ADMIN_PORT = 15000
 PROXY = "istio-proxy"
 NETWORK_LABEL = "topology.istio.io/network"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-CALLS = 8
+CALLS = 4
 POLICY = (
     Kind("networking.istio.io", "v1", "VirtualService", "virtualservices"),
     Kind("networking.istio.io", "v1", "DestinationRule", "destinationrules"),
@@ -62,6 +62,7 @@ class ClusterReader:
         self._core, self._api = client.CoreV1Api(api), Api(api)
         self._policies: dict[tuple[str, ...], tuple[Policy, ...] | Unread] = {}
         self._proxies: dict[tuple[str, str], Proxy | Unread] = {}
+        self._sites: dict[tuple[str, ...], Site] = {}
 
     @property
     def name(self) -> str:
@@ -76,6 +77,12 @@ class ClusterReader:
             name: its name.
             also: namespaces whose policy counts besides.
         """
+        key = (namespace, name, *also)
+        if key not in self._sites:
+            self._sites[key] = self._site(namespace, name, also)
+        return self._sites[key]
+
+    def _site(self, namespace: str, name: str, also: tuple[str, ...]) -> Site:
         service = self._told(f"reading Service {namespace}/{name}", lambda: self._service(namespace, name))
         pods: tuple[Pod, ...] | Unread = ()
         if isinstance(service, Unread):

@@ -80,7 +80,7 @@ def _answer(answer: Answer, where: str) -> Step:
 def _logs(readers: Mapping[str, ClusterReader], pod: Pod, answer: Answer, request_id: str, trail: Trail) -> list[Step]:
     line = _found(lambda: _of_request(readers[pod.cluster], pod, request_id))
     if line is None:
-        why = f"the log of {pod} has no line of {request_id}: {OFF}"
+        why = _why(readers[pod.cluster], [pod], f"line of {request_id}")
         return [_unlogged("client's log", pod.cluster, why, answer)]
     sent = followed.sent(answer, line, pod.cluster, list(trail.addresses))
     address = line.upstream_host.rpartition(":")[0].strip("[]")
@@ -123,21 +123,21 @@ def _through(
     if passing is not None:
         through = followed.passed(passing[0], serving, passing[1])
     else:
-        through = _kept_open(trail.gateways.get(serving, []), peer, serving, sni, answer)
+        through = _kept_open(reader, trail.gateways.get(serving, []), peer, sni, answer)
     after = [followed.answered(theirs, serving, str(server))] if theirs else []
     if reached and theirs is None:
-        after = [_unlogged("server's log", serving, f"no server's log has {request_id}: {OFF}", answer)]
+        after = [_unlogged("server's log", serving, _why(reader, pods, f"line of {request_id}"), answer)]
     return [through, *after]
 
 
-def _kept_open(gateways: list[Pod], peer: str, serving: str, sni: str, answer: Answer) -> Step:
+def _kept_open(reader: ClusterReader, gateways: list[Pod], peer: str, sni: str, answer: Answer) -> Step:
     """No line of the gateway: it writes one when the connection ends, and proxies keep theirs for later requests."""
     address = peer.rpartition(":")[0].strip("[]")
     for gateway in gateways:
         if gateway.address == address:
             said = f"the server's proxy was reached from {peer}, which is gateway pod {gateway}"
-            return fine("gateway's log", serving, said, "no line yet: it writes one when the connection ends")
-    return _unlogged("gateway's log", serving, f"no line of SNI {sni}: {OFF}", answer)
+            return fine("gateway's log", reader.name, said, "no line yet: it writes one when the connection ends")
+    return _unlogged("gateway's log", reader.name, _why(reader, gateways, f"line of SNI {sni}"), answer)
 
 
 def _server(readers: Mapping[str, ClusterReader], server: Pod | None, request_id: str, answer: Answer) -> list[Step]:
@@ -147,9 +147,18 @@ def _server(readers: Mapping[str, ClusterReader], server: Pod | None, request_id
     line = _found(lambda: _of_request(reader, server, request_id)) if answer.status else None
     if line is not None:
         return [followed.answered(line, server.cluster, str(server))]
-    return [
-        _unlogged("server's log", server.cluster, f"the log of {server} has no line of {request_id}: {OFF}", answer)
-    ]
+    why = _why(reader, [server], f"line of {request_id}")
+    return [_unlogged("server's log", server.cluster, why, answer)]
+
+
+def _why(reader: ClusterReader, pods: list[Pod], what: str) -> str:
+    """Why no log of some pods has it."""
+    if not pods:
+        return f"no pod of {reader.name} that could have it can be asked"
+    for pod in pods:
+        if isinstance(lines := reader.log(pod, LOG_SECONDS), Unread):
+            return lines.reason
+    return f"the log of {', '.join(map(str, pods))} has no {what}: {OFF}"
 
 
 def _unlogged(name: str, where: str, why: str, answer: Answer) -> Step:

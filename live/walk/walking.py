@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envoy.cluster import UpstreamTls, subset_of
 from envoy.endpoint import Endpoint
+from envoy.listener import FilterChain
 from health.checks.request import NO_PROXY
 from health.walk import destination, gateway, outbound, server
 from health.walk.asked import Asked
@@ -23,6 +24,8 @@ from policy.hosts import service_of
 from topology import Mesh
 
 Told = Callable[[str], None]
+# Read at once; each by several calls.
+CLUSTERS = 16
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class _Walking:
     asked: Asked
     told: Told
     gateways: list[GatewayService] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
     trail: Trail = field(default_factory=Trail)
 
     def walk(self, *, send: bool) -> Walk:
@@ -112,6 +116,7 @@ class _Walking:
         if not chain.http:
             yield self._cluster(chain.cluster, 1.0, proxy, pod, ())
             return
+        here = self._with_authors(here, proxy, chain)
         routed = outbound.route(self.asked, proxy, chain, here, service)
         step = outbound.narrowed(routed.step, here, pod)
         if routed.route is None or step.cause is not None:
@@ -119,6 +124,17 @@ class _Walking:
             return
         shares = [each for each in routed.route.clusters if each.share > 0]
         yield step.then(*(self._cluster(e.name, e.share, proxy, pod, step.declared) for e in shares))
+
+    def _with_authors(self, here: Site, proxy: Proxy, chain: FilterChain) -> Site:
+        """The client's cluster, with the policy of the namespaces that the VirtualServices of the host are in."""
+        routes = chain.routes or proxy.config.routes.get(chain.route_name)
+        host = routes.host_of(self.asked.request.authority) if routes else None
+        away = {each.origin.namespace for each in host.routes if each.origin} if host else set()
+        away = {each for each in away if each not in {p.namespace for p in here.known_policies}}
+        more = self.readers[here.name].policies(tuple(away)) if away else ()
+        if isinstance(more, Unread) or isinstance(here.policies, Unread):
+            return here
+        return replace(here, policies=(*here.policies, *(each for each in more if each.namespace in away)))
 
     def _sites(self, namespace: str, name: str, client_namespace: str) -> tuple[Site, list[Site]]:
         """The clusters, as far as a request to a Service has to do with them: the client's own, and all others."""
@@ -129,15 +145,19 @@ class _Walking:
                 return Site(reader.name, reader.network, policies=policies)
             return reader.site(namespace, name, (client_namespace,))
 
-        with ThreadPoolExecutor(max_workers=len(self.readers)) as pool:
+        with ThreadPoolExecutor(max_workers=min(CLUSTERS, len(self.readers))) as pool:
             sites = dict(zip(self.readers, pool.map(read, self.readers.values()), strict=True))
         here = sites.pop(self.client.cluster)
         return here, list(sites.values())
 
     def _find_gateways(self) -> None:
-        with ThreadPoolExecutor(max_workers=len(self.readers)) as pool:
-            for found in pool.map(lambda reader: reader.gateways(), self.readers.values()):
-                self.gateways += () if isinstance(found, Unread) else found
+        with ThreadPoolExecutor(max_workers=min(CLUSTERS, len(self.readers))) as pool:
+            found = pool.map(lambda reader: reader.gateways(), self.readers.values())
+            for name, each in zip(self.readers, found, strict=True):
+                if isinstance(each, Unread):
+                    self.silent[name] = each.reason
+                else:
+                    self.gateways += each
 
     @property
     def _addresses(self) -> list[Gateway]:
@@ -151,7 +171,7 @@ class _Walking:
         reached = destination.reach(name, proxy, here, others, self._addresses, route)
         step = reached.step
         if share < 1:
-            step = _shared(step, share)
+            step = replace(step, message=f"{share:.0%} of requests: {step.message}")
         ways = [self._next(way, reached, proxy, pod, here, others) for way in reached.ways]
         return step.then(*reached.beside, *ways)
 
@@ -175,9 +195,11 @@ class _Walking:
             known = ", ".join(self.readers)
             return untold("gateway", to.cluster, f"{way.endpoint} is a gateway of none of the clusters {known}")
         self.told(f"asking the east-west gateway of {there.name}")
+        self.trail.addresses[way.endpoint.address] = there.name
         pods = [each for service in self.gateways if service.cluster == there.name for each in service.pods]
         if not pods:
-            return untold("gateway", there.name, f"no pod of an east-west gateway can be found in {there.name}")
+            why = self.silent.get(there.name) or f"no pod of an east-west gateway can be found in {there.name}"
+            return untold("gateway", there.name, why)
         asked = self.readers[there.name].proxy(pods[0])
         if isinstance(asked, Unread):
             return untold("gateway", there.name, asked.reason)
@@ -185,7 +207,6 @@ class _Walking:
         self.trail.addresses |= {
             address: there.name for s in self.gateways if s.cluster == there.name for address in s.addresses
         }
-        self.trail.addresses[way.endpoint.address] = there.name
         passed = gateway.passes(way.tls.sni, asked, there, here)
         behind = [step for each in passed.endpoints for step in self._server(each, there, way.tls, proxy)]
         return passed.step.then(*behind)
@@ -210,17 +231,3 @@ class _Walking:
         if (authorized := server.authorization(pod, proxy, endpoint.port, there)) is not None:
             children.append(authorized)
         yield step.then(*children)
-
-
-def _shared(step: Step, share: float) -> Step:
-    return Step(
-        step.name,
-        step.where,
-        step.state,
-        f"{share:.0%} of requests: {step.message}",
-        step.details,
-        step.declared,
-        step.cause,
-        step.cure,
-        step.children,
-    )

@@ -1,6 +1,6 @@
 """A request that was sent, found again in the logs of the clusters on its way."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +19,7 @@ from tests.unit.health.walk.sites import CLIENT as CLIENT_POD
 from tests.unit.health.walk.sites import GATEWAY_POD, LOCAL, SERVER
 
 ID = "aaaaaaaa-0000-4000-8000-000000000001"
+FORBIDDEN = "forbidden"
 OK = Answer(200, "Hello", "curl")
 TRAIL = Trail(
     {"cluster2": [GATEWAY_POD]},
@@ -40,13 +41,13 @@ SERVED = line(CLIENT, duration=1, upstream_host="10.244.0.4:5000", downstream_re
 class Logs:
     """A cluster whose pods' logs are given."""
 
+    name: str
     lines: dict[str, list[LogLine]]
     access: None = None
-    asked: list[str] = field(default_factory=list)
 
     def log(self, pod: Pod, seconds: int) -> list[LogLine] | Unread:
-        self.asked.append(pod.name)
-        return self.lines.get(pod.name, []) if seconds else Unread("no time")
+        assert seconds > 0
+        return self.lines.get(pod.name, []) if FORBIDDEN not in self.lines else Unread("pods/log is forbidden")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def followed(monkeypatch: pytest.MonkeyPatch, answer: Answer | Unread, *clusters: dict[str, list[LogLine]]) -> Step:
     monkeypatch.setattr(following, "send", lambda *_: answer)
-    readers = {f"cluster{n}": cast(ClusterReader, Logs(lines)) for n, lines in enumerate(clusters, 1)}
+    readers = {f"cluster{n}": cast(ClusterReader, Logs(f"cluster{n}", lines)) for n, lines in enumerate(clusters, 1)}
     return follow(readers, CLIENT_POD, None, Asked("helloworld", 5000), ID, TRAIL)
 
 
@@ -121,6 +122,11 @@ def test_what_the_client_got_is_a_cause_by_itself(
 ) -> None:
     step = followed(monkeypatch, answer, {}, {})
     assert (step.cause.code if step.cause else None) == expected
+
+
+def test_a_log_that_may_not_be_read_is_not_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = followed(monkeypatch, OK, {FORBIDDEN: []}, {})
+    assert [each.message for each in step.children] == ["pods/log is forbidden"]
 
 
 def test_a_pod_that_cannot_send_leaves_it_untold(monkeypatch: pytest.MonkeyPatch) -> None:
