@@ -185,11 +185,9 @@ def nobody(check: Check, name: str, proxies: Sequence[Proxy]) -> Result:
 
 
 def _failing(upstream: Upstream) -> str:
-    """Why connections may be said to fail now; empty: they do not, or did so before."""
+    """Why connections may be said to fail now; empty: they do not, or did so once, which nothing takes back."""
     if upstream.failed >= MANY and upstream.lately_failed and upstream.lately_failed == upstream.lately:
         return f"{upstream.lately_failed} connections failed within a second, and none came about"
-    if upstream.failed >= MANY and upstream.failed == upstream.connections:
-        return f"none of {upstream.connections} connections came about"
     if upstream.ejected and upstream.failed >= MANY:
         return f"ejected by outlier detection for {upstream.ejected} Services; {upstream.failed} connections failed"
     return ""

@@ -9,6 +9,7 @@ from itertools import chain, islice, zip_longest
 from typing import Any
 
 from health.live_policy import LivePolicy
+from health.matrix import PROBE_NAMESPACE
 from health.observed import EastWestGateway, Istiod, Observed, ObservedCluster, ProxySync, Unknown
 from live.client import api_client
 from live.drift import Expected
@@ -30,7 +31,7 @@ from topology.defaults import NAMESPACE
 
 CALLS = 4
 # Of each cluster: how many sidecars are asked, how many of those say their endpoints, how many that are behind.
-SIDECARS, CLIENTS, BEHIND = 8, 2, 5
+SIDECARS, CLIENTS, BEHIND = 8, 4, 5
 # Services that a client is asked about, of each cluster on another network.
 SERVICES = 5
 # A proxy that is behind for longer is not just being told.
@@ -146,7 +147,8 @@ def _questions(cluster: ObservedCluster, istiods: Sequence[Istiod], hosts: Seque
     gateways = cluster.gateway.pods if isinstance(cluster.gateway, EastWestGateway) else ()
     gateway = {f"{pod.name}.{NAMESPACE}" for pod in gateways}
     addresses = frozenset(f"{g.address}:{g.port}" for istiod in istiods for g in istiod.gateways)
-    sample = [each.proxy for each in _spread(each for each in own.values() if each.type == "sidecar")]
+    sidecars = (each for each in own.values() if each.type == "sidecar" and _namespace(each) != PROBE_NAMESPACE)
+    sample = [each.proxy for each in _spread(sidecars)]
     clients = set(sample[:CLIENTS])
     behind = [name for name, each in own.items() if set(each.states.values()) & set(UNSETTLED)]
     for name in dict.fromkeys((*sorted(gateway & own.keys()), *sample[:SIDECARS], *behind[:BEHIND])):
@@ -156,11 +158,15 @@ def _questions(cluster: ObservedCluster, istiods: Sequence[Istiod], hosts: Seque
             yield proxies.Question(own[name])
 
 
+def _namespace(sync: ProxySync) -> str:
+    return sync.proxy.partition(".")[2]
+
+
 def _spread(found: Iterator[ProxySync]) -> list[ProxySync]:
     """Proxies in such an order that the first ones are of different namespaces."""
     of: dict[str, list[ProxySync]] = {}
     for each in sorted(found, key=lambda each: each.proxy):
-        of.setdefault(each.proxy.partition(".")[2], []).append(each)
+        of.setdefault(_namespace(each), []).append(each)
     return [each for each in chain.from_iterable(zip_longest(*of.values())) if each is not None]
 
 
