@@ -32,11 +32,8 @@ def send(access: ClusterAccess, pod: Pod, asked: Asked, request_id: str) -> Answ
         for program, command in _commands(asked, request_id):
             try:
                 printed = pod_exec(access, pod.name, pod.namespace, container, command, SECONDS + 5)
-            except ApiException as error:
-                reason = str(error.reason).strip()
-                return Unread(
-                    f"exec into pod {pod} in {access.name} is refused: {reason}. {by_hand(asked, request_id)}"
-                )
+            except (ApiException, AttributeError) as error:
+                return Unread(f"{_refusal(access, pod, error)}. {by_hand(asked, request_id)}")
             if printed.strip():
                 return _answer(program, printed)
     tried = ", ".join(pod.containers) or "none"
@@ -50,6 +47,16 @@ def by_hand(asked: Asked, request_id: str) -> str:
         "the logs of the istio-proxy containers; or give the pod a container with curl: "
         "`kubectl debug --image=curlimages/curl`"
     )
+
+
+def _refusal(access: ClusterAccess, pod: Pod, error: Exception) -> str:
+    # The library fails on its own exception where the API server refuses: there is no body to decode.
+    cause = error.__context__ if isinstance(error, AttributeError) else error
+    if not isinstance(cause, ApiException):
+        raise error
+    # What follows are the headers of the answer.
+    reason = str(cause.reason).split(" -+-+- ", maxsplit=1)[0].strip()
+    return f"exec into pod {pod} in {access.name} is refused (right to get and create pods/exec): {reason}"
 
 
 def _commands(asked: Asked, request_id: str) -> Iterator[tuple[str, list[str]]]:
