@@ -1,6 +1,7 @@
 """`spanmesh status`: in seconds and without traffic, whether every cluster is as it is declared."""
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ from live.kubeconfig import ClusterAccess
 from live.observed import observe, topics
 from topology import MeshConfigError
 
-CANNOT_TELL = 2
+CANNOT_TELL, INTERRUPTED = 2, 130
 LIMIT_SECONDS = 300
 PAUSE_SECONDS = 2.0
 # Where nothing changes meanwhile, so often it is said again what is missing.
@@ -95,7 +96,12 @@ def status(
     except (MeshConfigError, PulumiError) as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(CANNOT_TELL) from error
-    found = awaited(declared, accesses, timeout) if wait else look(declared, accesses, _Progress())
+    try:
+        found = awaited(declared, accesses, timeout) if wait else look(declared, accesses, _Progress())
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        # There is nothing to undo, and threads that wait for a silent cluster would keep the process.
+        os._exit(INTERRUPTED)
     if output is Format.JSON:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
@@ -133,15 +139,18 @@ def look(declared: Stack, accesses: Mapping[str, ClusterAccess], progress: _Prog
     except MeshConfigError as error:
         policy = f"it cannot be told which policy is declared: {error}"
     comparisons: dict[str, Future[InStep]] = {}
-    with ThreadPoolExecutor(max_workers=COMPARISONS) as pool:
+    pool = ThreadPoolExecutor(max_workers=COMPARISONS)
 
-        def done(seen: ObservedCluster) -> None:
-            progress.done(seen)
-            if not isinstance(seen.kubernetes, Unknown):
-                comparisons[seen.name] = pool.submit(_compared, accesses[seen.name], policy)
+    def done(seen: ObservedCluster) -> None:
+        progress.done(seen)
+        if not isinstance(seen.kubernetes, Unknown):
+            comparisons[seen.name] = pool.submit(_compared, accesses[seen.name], policy)
 
+    try:
         observed = observe(declared.mesh, accesses, topics=TOPICS, done=done)
         in_step = {name: comparison.result() for name, comparison in comparisons.items()}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return Status(declared.name, observed.at, standing(observed, in_step))
 
 
@@ -208,7 +217,8 @@ def _print(found: Status) -> None:
             f"{each.cluster}: {reason}"
             for each in found.clusters
             for part in each.parts
-            if part.state is state
+            # What is not known because nothing is needs no line of its own.
+            if part.state is state and (part.name == "api" or each.part("api").state is State.OK)
             for reason in part.reasons
         ]
         if reasons:

@@ -57,8 +57,8 @@ def observe(
             if done:
                 done(each)
     finally:
-        # After Ctrl-C nothing that has not begun is begun.
-        pool.shutdown(cancel_futures=True)
+        # Everything is done by now, or Ctrl-C was pressed: then nothing is begun, and nothing is waited for.
+        pool.shutdown(wait=False, cancel_futures=True)
     return Observed(mesh, at, {name: found[name] for name in accesses})
 
 

@@ -21,6 +21,8 @@ NOT_FOUND = 404
 # istio: pkg/kube/util.go, sanitizeKubeConfig
 FILES = ("client-key", "client-certificate", "tokenFile")
 HARMLESS_PROVIDER = "oidc"
+# Of fifty clusters each holds forty-nine of these, and libyaml is ten times as fast.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read(asked: Asked) -> tuple[RemoteKubeconfig, ...]:
@@ -48,7 +50,7 @@ def remote_kubeconfig(cluster: str, encoded: str) -> RemoteKubeconfig:
         encoded: its value, base64 as the API gives it.
     """
     try:
-        document = yaml.safe_load(base64.b64decode(encoded))
+        document = yaml.load(base64.b64decode(encoded), Loader=LOADER)  # noqa: S506 - both are safe ones
         held, user = _in_use(document)
     except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
         # The parser's own message would quote the text, which holds a token.
