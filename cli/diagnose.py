@@ -212,8 +212,8 @@ def _facts(found: Diagnosis, result: Result, cause: Cause) -> Table:
     table.add_row("more", f"{anchor(cause)}, {cause.source}")
     follows = [one for one in found.consequences if one.because == result]
     if follows:
-        named = sorted({f"{one.check.name} ({one.where})" for one in follows})
-        table.add_row("follows", escape(f"left out, as it follows from this: {', '.join(named)}"))
+        named = dict.fromkeys(one.check.name for one in follows)
+        table.add_row("follows", f"{len(follows)} results are left out, as they follow from this: {', '.join(named)}")
     return table
 
 

@@ -14,7 +14,6 @@ from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 SECRET = f"{NAMESPACE}/{REMOTE_SECRET}"
 INSTALL = "https://istio.io/latest/docs/setup/install/multicluster/multi-primary_multi-network/"
-UP = "`pulumi up` writes it anew"
 
 MISSING = Cause(
     "SM621",
@@ -23,7 +22,7 @@ MISSING = Cause(
     symptom="All requests of this cluster are answered locally; Services that run only elsewhere answer 503",
     cause=f"The Secret {SECRET} with the label istio/multiCluster=true is not there, or empty: no istiod of this "
     "cluster reads another one",
-    cure="`pulumi up` writes it anew, by `--refresh` where it was deleted by hand",
+    cure="`pulumi up --refresh` writes it anew; without the option Pulumi goes by its own state and sees no loss",
     source=INSTALL,
 )
 KEY_MISSING = Cause(
@@ -33,7 +32,7 @@ KEY_MISSING = Cause(
     symptom="This cluster never sends requests to one of the others",
     cause="The remote Secret has no key for a cluster that this one is declared to read; the key has to be that "
     "cluster's Istio name",
-    cure=f"{UP}; with `--refresh` where the key was removed by hand",
+    cure="`pulumi up --refresh` writes it anew; without the option Pulumi goes by its own state and sees no loss",
     source=INSTALL,
 )
 EXTRA = Cause(
