@@ -101,7 +101,9 @@ def _rejected(http: PodHttp, sync: ProxySync) -> Iterator[Rejected]:
     behind = [kind for kind, state in sync.states.items() if state in ("REJECTED", "STALE")]
     for kind in behind:
         dump = http.json(f"/config_dump?resource={LISTS[kind]}&mask=error_state.details") if kind in LISTS else {}
-        details = [str(each["error_state"].get("details") or "") for each in dump["configs"] if "error_state" in each]
+        details = [
+            str(each["error_state"].get("details") or "") for each in dump.get("configs") or () if "error_state" in each
+        ]
         reasons = [sync.errors[kind]] if sync.errors.get(kind) else details
         if reasons or sync.states[kind] == "REJECTED" or _count(http, REFUSED.get(kind, "")):
             yield Rejected(kind, "; ".join(dict.fromkeys(reason.strip() for reason in reasons)))
