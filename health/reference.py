@@ -10,10 +10,10 @@ HEAD = """# Troubleshooting
 
 <!-- Written by `spanmesh reference` from the checks: change them, not this. -->
 
-What `spanmesh verify`, `spanmesh diagnose` and `spanmesh explain` find wrong with a running mesh, each with its symptom,
-cause and cure. An error makes a check fail; a warning does not. `diagnose` names the first cause; what only follows from
-it is counted there, and listed by `-o json`. A check that could not be made, for a right that is missing or a cluster
-that does not answer, is *skipped*, with the reason; that is not the same as ok. Codes keep their meaning.
+What `spanmesh verify`, `spanmesh diagnose` and `spanmesh explain` find wrong with a running mesh, each with its
+symptom, cause and cure. An error makes a check fail; a warning does not. `diagnose` names the first cause; what only
+follows from it is counted there, and listed by `-o json`. A check that could not be made, for a right that is missing
+or a cluster that does not answer, is *skipped*, with the reason; that is not the same as ok. Codes keep their meaning.
 """
 # A symptom that begins so is none that anybody looks for.
 UNSEEN = "Nothing"
