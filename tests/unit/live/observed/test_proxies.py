@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from live.observed import proxies
 from live.observed.proxies import Question, ask
 from live.pod_port import PodPortError
 
-ACCESS = ClusterAccess("cluster1", {}, Path())
+ACCESS = ClusterAccess("cluster1", {})
 HOST = "hello.sample.svc.cluster.local"
 CLUSTER = f"outbound|80||{HOST}"
 GATEWAY = "198.51.100.8:15443"

@@ -50,6 +50,7 @@ def test_pods_that_were_meant_to_be_without_sidecar_are_none_of_those_that_lack_
         without("ambient", annotations={"ambient.istio.io/redirection": "enabled"}),
         pod("native", sidecar=False, native=True),
         pod("meshed"),
+        without("told-by-its-label", labels={"security.istio.io/tlsMode": "istio"}),
     ]
     with asked(pods=pods, namespaces=[namespace("shop")]) as cluster, ThreadPoolExecutor() as pool:
         found = workloads.unmeshed(Api(cluster.api), {"shop"}, pool)

@@ -102,7 +102,13 @@ def _selected(item: Any, selector: str) -> bool:
     """Whether an object has every label that is asked for; sets, as in ``name in (a,b)``, are not looked at."""
     labels = item.get("metadata", {}).get("labels") or {}
     wanted = [each.partition("=") for each in selector.split(",") if each and "(" not in each and ")" not in each]
-    return all(name in labels and (not equals or labels[name] == value) for name, equals, value in wanted)
+    return all(_has(labels, name, value if equals else None) for name, equals, value in wanted)
+
+
+def _has(labels: dict[str, str], name: str, value: str | None) -> bool:
+    if name.endswith("!"):
+        return labels.get(name[:-1]) != value
+    return name in labels and value in (None, labels[name])
 
 
 def cluster(name: str, server: str) -> ClusterAccess:
