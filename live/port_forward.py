@@ -134,8 +134,8 @@ def port_forward(api: client.ApiClient, pod: str, namespace: str, port: int) -> 
 
 def _connect(api: client.ApiClient, url: str) -> WebSocket:
     configuration = api.configuration
-    headers: dict[str, str] = {}
-    api.update_params_for_auth(headers, [], ["BearerToken"])
+    bearer = configuration.auth_settings().get("BearerToken")
+    headers = {bearer["key"]: bearer["value"]} if bearer else {}
     options = {"header": [f"{name}: {value}" for name, value in headers.items()]}
     if configuration.proxy or configuration.proxy_headers:
         options = websocket_proxycare(options, configuration, url, headers)
