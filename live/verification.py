@@ -12,7 +12,7 @@ from health.observed import Observed, ObservedCluster, Unknown
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import observe, second_look
-from live.probe import REQUESTS, Probe
+from live.probe import REQUESTS, RUN_SECONDS, Probe
 from live.probe.drills import drills
 from topology import Mesh
 
@@ -129,7 +129,8 @@ def _sends(checks: Sequence[Examined]) -> bool:
 
 
 def _probe(mesh: Mesh, accesses: Mapping[str, ClusterAccess], seconds: float, progress: Callable[[str], None]) -> Probe:
-    return Probe(mesh, accesses, ready_seconds=seconds, run_seconds=4 * seconds + 60, progress=progress)
+    # Another run that finds it after this time takes it for left over.
+    return Probe(mesh, accesses, run_seconds=RUN_SECONDS + seconds, progress=progress)
 
 
 def _told(cluster: ObservedCluster) -> str:

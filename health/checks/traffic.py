@@ -233,13 +233,12 @@ def _unanswered(row: Row, server: str, cell: Cell, servers: list[str]) -> Result
         few = f"{row.sent} requests are too few to expect an answer of each of {len(servers)} clusters"
         return skipped(TRAFFIC, f"{few}: {needed(len(servers))} are enough", row.client, server)
     where = f" to {way(cell)}" if cell.hops else ""
-    told = (
-        f"none of {row.sent} requests was answered by {server}: {sum(cell.hops.values())} were sent there{where}, and "
-        f"{cell.refused} of {cell.connections} connections did not come about"
-    )
-    denied = bool(row.failures) and all(text.startswith(DENIED) for text in row.failures)
+    told = f"none of {row.sent} requests was answered by {server}: {sum(cell.hops.values())} were sent there{where}"
     said = f"; {_said(row)}" if row.failures else ""
-    return found(TRAFFIC, DENY if denied and not cell.refused else NO_ANSWER, told + said, row.client, server)
+    if row.failures and not cell.refused and all(text.startswith(DENIED) for text in row.failures):
+        return found(TRAFFIC, DENY, told + said, row.client, server)
+    told += f", and {cell.refused} of {cell.connections} connections did not come about"
+    return found(TRAFFIC, NO_ANSWER, told + said, row.client, server)
 
 
 def _said(row: Row) -> str:

@@ -86,7 +86,7 @@ class Probe:
                 try:
                     found[name] = future.result()
                 except ProbeError as error:
-                    self.absent[name] = str(error)
+                    self.absent[name] = str(error).removeprefix(f"cluster {name}: ")
             self._sites = found
         return self._sites
 
