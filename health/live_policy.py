@@ -31,8 +31,8 @@ class LivePolicy:
     """Istio policy of one cluster.
 
     Attributes:
-        objects: DestinationRules, VirtualServices and PeerAuthentications as they are, without managedFields and
-            status.
+        objects: DestinationRules, ServiceEntries, VirtualServices and PeerAuthentications as they are, without
+            managedFields and status.
         own: those of them that carry the stack's label: ``Kind namespace/name``.
         compared: how many declared objects were held against the live ones; None: what is declared is not known.
         deviations: those that are not as declared.

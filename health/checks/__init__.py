@@ -8,6 +8,7 @@ from health.checks import (
     gateway_ports,
     gateways,
     identity,
+    live_destinations,
     live_policy,
     proxies,
     remote_secrets,
@@ -33,6 +34,7 @@ CHECKS: tuple[Examined, ...] = (
     *endpoints.EXAMINED,
     *services.EXAMINED,
     *live_policy.EXAMINED,
+    *live_destinations.EXAMINED,
 )
 # What the probe's requests got.
 TRAFFIC: tuple[Examined, ...] = (*traffic.EXAMINED,)

@@ -22,7 +22,7 @@ NAMED = 5
 MULTICLUSTER = "https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/"
 
 
-def _of(rule: Rule, code: str, symptom: str) -> Cause:
+def cause_of(rule: Rule, code: str, symptom: str) -> Cause:
     """A cause that declared policy is checked for too, before it is applied."""
     return Cause(code, rule.name, rule.severity, symptom, rule.effect, rule.cure, rule.source)
 
@@ -64,12 +64,12 @@ ONE_SIDED = Cause(
     cure="Declare it in the stack (`policies:`), which mirrors it; or apply it in every cluster that has clients",
     source="https://github.com/istio/istio/issues/41871",
 )
-TLS_MODE = _of(
+TLS_MODE = cause_of(
     mtls.TLS_MODE,
     "SM685",
     "Clients use endpoints of their own network only, or get 503 `no healthy upstream`: no error",
 )
-PLAIN = _of(
+PLAIN = cause_of(
     mtls.DISABLED, "SM686", "Clients on other networks get no answer of these pods, whose own network reaches them"
 )
 
@@ -95,7 +95,7 @@ STATES = {"missing": MISSING, "different": CHANGED, "extra": EXTRA}
 CAUSES = {mtls.TLS_MODE.code: TLS_MODE, mtls.DISABLED.code: PLAIN}
 
 
-def _told(observed: Observed, check: Check) -> tuple[dict[str, LivePolicy], list[Result]]:
+def known_policy(observed: Observed, check: Check) -> tuple[dict[str, LivePolicy], list[Result]]:
     """The policy of each cluster, and a skipped result for each of which it is not known."""
     told: dict[str, LivePolicy] = {}
     silent = []
@@ -108,7 +108,7 @@ def _told(observed: Observed, check: Check) -> tuple[dict[str, LivePolicy], list
 
 
 def _in_step(observed: Observed) -> Iterator[Result]:
-    told, silent = _told(observed, IN_STEP)
+    told, silent = known_policy(observed, IN_STEP)
     yield from silent
     for name, policy in told.items():
         if policy.compared is None:
@@ -135,9 +135,9 @@ class _Object:
 
 
 def _mirrored(observed: Observed) -> Iterator[Result]:
-    told, silent = _told(observed, MIRRORED)
+    told, silent = known_policy(observed, MIRRORED)
     yield from silent
-    facts = _facts(observed)
+    facts = live_facts(observed)
     by_host: dict[tuple[str, str], list[_Object]] = {}
     for name, policy in told.items():
         for body in policy.objects:
@@ -201,9 +201,9 @@ def _meshed(facts: Facts, cluster: str, name: tuple[str, str] | None) -> bool:
 
 
 def _mutual_tls(observed: Observed) -> Iterator[Result]:
-    told, silent = _told(observed, MUTUAL_TLS)
+    told, silent = known_policy(observed, MUTUAL_TLS)
     yield from silent
-    facts = _facts(observed)
+    facts = live_facts(observed)
     wrong = set()
     for finding in mtls.check(Reach(facts), Policy(facts)):
         cause = CAUSES.get(finding.rule.code)
@@ -216,7 +216,7 @@ def _mutual_tls(observed: Observed) -> Iterator[Result]:
             yield ok(MUTUAL_TLS, name)
 
 
-def _facts(observed: Observed) -> Facts:
+def live_facts(observed: Observed) -> Facts:
     """What policy is checked against, with all that is live as if it were declared."""
     live: dict[str, Live] = {}
     placed: list[Placed] = []

@@ -15,13 +15,14 @@ from policy.provenance import STACK
 # What decides where requests between clusters go, and whether they are taken.
 KINDS = (
     ("networking.istio.io", "DestinationRule"),
+    ("networking.istio.io", "ServiceEntry"),
     ("networking.istio.io", "VirtualService"),
     ("security.istio.io", "PeerAuthentication"),
 )
 
 
 def read(asked: Asked) -> LivePolicy:
-    """DestinationRules, VirtualServices and PeerAuthentications of every namespace."""
+    """DestinationRules, ServiceEntries, VirtualServices and PeerAuthentications of every namespace."""
     api = Api(asked.api)
     kinds = api.kinds()
     served = [kinds.of(group, kind)[0] for group, kind in KINDS if kinds.of(group, kind)]
