@@ -152,13 +152,14 @@ def _bare(shared: Shared) -> Wrong:
     facts = shared.facts
     for (namespace, name), held in shared.services():
         for server, service in held.items():
+            # Who sends requests is worked out for the few that lack one: a mesh may have thousands of Services.
+            bare = sum(pods.ready for pods in facts.pods(server, service))
             clients = [
                 client
-                for client in facts.world.live
+                for client in (facts.world.live if bare else ())
                 if client != server and shared.reach.crosses(client, server) and shared.meshed(client, namespace)
             ]
-            bare = sum(pods.ready for pods in facts.pods(server, service)) if clients else 0
-            if bare:
+            if clients:
                 why = "" if shared.meshed(server, namespace) else f", since {server} does not inject that namespace"
                 said = f"{namespace}/{name}: {bare} ready {'pods' if bare > 1 else 'pod'} without sidecar{why}"
                 wrong.setdefault((server, "", BARE), []).append(f"{said}; not reached from {', '.join(clients)}")
@@ -168,6 +169,8 @@ def _bare(shared: Shared) -> Wrong:
 def _shapes(shared: Shared) -> Wrong:
     wrong: Wrong = {}
     for service, held in shared.services():
+        if len({(each.ports, each.headless, each.type, bool(each.selector)) for each in held.values()}) == 1:
+            continue
         clusters = [cluster for cluster in held if shared.meshed(cluster, service[0])]
         differences: list[tuple[Cause, Iterable[Difference]]] = [
             (PORT_NAMES, port_names(shared.facts, service, clusters)),

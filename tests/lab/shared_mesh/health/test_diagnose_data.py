@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.drift import expected
 from health.check import Result, State
@@ -93,7 +94,6 @@ class Patient:
 @pytest.fixture(scope="module")
 def patient(mirrored: Mirrored) -> Patient:
     """The shared mesh, seen to be healthy: nothing is wrong, and nothing could not be told."""
-    mirrored.declare()
     patient = Patient(mirrored)
     assert eventually(patient.finds()), patient.findings()
     return patient
@@ -166,13 +166,19 @@ FAULTS = {
 def faulty(patient: Patient) -> Iterator[None]:
     """All of these faults, for a while."""
     first, second = patient.kubectl("cluster1"), patient.kubectl("cluster2")
+    stack = patient.mirrored.stack
+    before = stack.mesh.get("policies", [])
     try:
         make_faults(first, second)
         # Declared, and not applied.
-        patient.mirrored.declare({"rule.yaml": [destination_rule()]})
+        (stack.project / "policies").mkdir(exist_ok=True)
+        (stack.project / "policies/rule.yaml").write_text(yaml.safe_dump(destination_rule()))
+        stack.mesh["policies"] = [*before, "policies/rule.yaml"]
+        stack.write()
         yield
     finally:
-        patient.mirrored.declare()
+        stack.mesh["policies"] = before
+        stack.write()
         first("-n", NAMESPACE, "delete", "envoyfilter/refused", "--ignore-not-found")
         second(*RULE, "-p", json.dumps({"spec": {"trafficPolicy": {"tls": None}}}))
         for kubectl in (first, second):
