@@ -2,15 +2,15 @@
 PY := .venv/bin/python
 NEWEST := .venv-newest/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit unit-lab unit-newest lab-test reference venv lock clean
+.PHONY: help demo test check unit unit-lab unit-newest browser-test lab-test reference venv lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## set everything up, bring up two regions, mesh them, and prove it with traffic
 	./spanmesh demo
 
-test: check unit lab-test ## everything: style, types, unit tests with both sets of SDKs, lab tests
+test: check unit browser-test lab-test ## everything: style, types, unit tests with both sets of SDKs, browser, lab tests
 
 venv:
 	@sh toolchain/venv.sh lab .venv
@@ -29,6 +29,10 @@ unit-lab:
 
 unit-newest: # toolchain/ uses no SDK
 	$(NEWEST) -m pytest tests/unit --ignore=tests/unit/toolchain
+
+browser-test: venv ## the report in a headless Chromium (installed where this is root on Debian, else skipped)
+	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install chromium || true; fi
+	$(PY) -m pytest tests/browser
 
 lab-test: venv ## tests against real clusters in an own lab (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.

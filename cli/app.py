@@ -20,6 +20,7 @@ from cli.preview import clusterless_preview
 from cli.pulumi import PulumiError
 from cli.reference import reference
 from cli.repair import repair
+from cli.report import report
 from cli.status import status
 from cli.tokens import tokens
 from cli.topology import topology
@@ -50,6 +51,7 @@ app.command()(repair)
 app.command()(diagnose)
 app.command()(drift)
 app.command()(explain)
+app.command()(report)
 app.command()(status)
 app.command()(tokens)
 app.command()(verify)

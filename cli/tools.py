@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli.console import fail, out, step
-from toolchain import Origin, Tool, Toolchain, ToolError
+from toolchain import Origin, Tool, Toolchain, ToolError, ensure_packages
 
 app = typer.Typer(no_args_is_help=True, help="Programs that the lab and Pulumi need: find, install, build.")
 
@@ -59,7 +59,10 @@ def list_tools(output: Output = "text") -> None:
 @app.command("install")
 def install(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Tools, as `list` names them; none: all. `demo`: what the demo needs.")
+        list[str] | None,
+        typer.Argument(
+            help="Tools, as `list` names them, or `chromium`, which tests need; none: all. `demo`: what the demo needs."
+        ),
     ] = None,
     origin: Annotated[
         Literal["build", "release", "path"] | None,
@@ -75,7 +78,11 @@ def install(
     toolchain = Toolchain()
     try:
         toolchain.use_paths(_parse_paths(path or []))
-        tools = toolchain.ensure(_wanted(toolchain, names or [], origin), origin)
+        packages = [entry.package for entry in toolchain.catalogue.system if entry.needed_by == "tests"]
+        named = [name for name in names or [] if name not in packages]
+        if not names or len(named) < len(names):
+            _install_packages(demanded=bool(names))
+        tools = toolchain.ensure(_wanted(toolchain, named, origin), origin) if named or not names else {}
     except ToolError as cause:
         fail(str(cause))
     if output == "json":
@@ -83,6 +90,16 @@ def install(
         return
     for tool in tools.values():
         out.print(f"{tool.name} {tool.version} ({tool.origin}): {tool.path}", markup=False, soft_wrap=True)
+
+
+def _install_packages(demanded: bool) -> None:
+    """What only tests need of the distribution; those tests are skipped where it cannot be had."""
+    try:
+        ensure_packages(step, needed_by="tests")
+    except ToolError as cause:
+        if demanded:
+            raise
+        step(f"some tests will be skipped: {cause}")
 
 
 def _wanted(toolchain: Toolchain, names: list[str], origin: Origin | None) -> list[str]:

@@ -170,10 +170,14 @@ ISTIO_TOOLS = (
 
 
 class SystemPackage(Entry):
-    """A Debian package of the lab, wanted where none of ``provides`` (programs or absolute paths) is there."""
+    """A Debian package of the lab, wanted where none of ``provides`` (programs or absolute paths) is there.
+
+    ``needed_by``: ``demo``, as every lab does, or ``tests`` only.
+    """
 
     package: str
     provides: list[str] = Field(min_length=1)
+    needed_by: Literal["demo", "tests"] = "demo"
     why: str
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from toolchain.cache import raise_if_disk_full
 from toolchain.catalogue import Catalogue, SystemPackage, read_catalogue
@@ -17,22 +18,35 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def missing_packages(catalogue: Catalogue | None = None) -> list[SystemPackage]:
-    """Packages of which nothing that they provide is on this machine, whoever installed it."""
+def missing_packages(
+    catalogue: Catalogue | None = None, needed_by: Literal["demo", "tests"] = "demo"
+) -> list[SystemPackage]:
+    """Packages of which nothing that they provide is on this machine, whoever installed it.
+
+    Args:
+        catalogue: the list; default is ``tools.yaml``.
+        needed_by: those that every lab needs, or those that only tests need.
+    """
     search = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
 
     def there(thing: str) -> bool:
         return Path(thing).exists() if thing.startswith("/") else shutil.which(thing, path=search) is not None
 
-    return [entry for entry in (catalogue or read_catalogue()).system if not any(map(there, entry.provides))]
+    wanted = [entry for entry in (catalogue or read_catalogue()).system if entry.needed_by == needed_by]
+    return [entry for entry in wanted if not any(map(there, entry.provides))]
 
 
-def ensure_packages(note: Callable[[str], None], catalogue: Catalogue | None = None) -> list[str]:
+def ensure_packages(
+    note: Callable[[str], None],
+    catalogue: Catalogue | None = None,
+    needed_by: Literal["demo", "tests"] = "demo",
+) -> list[str]:
     """Install what is missing, in one call of apt-get; services that come along neither start nor get enabled.
 
     Args:
         note: told what is going to be installed.
         catalogue: the list; default is ``tools.yaml``.
+        needed_by: those that every lab needs, or those that only tests need.
 
     Returns:
         Names of the packages that were missing.
@@ -40,13 +54,14 @@ def ensure_packages(note: Callable[[str], None], catalogue: Catalogue | None = N
     Raises:
         ToolError: not root, no apt-get, or apt-get failed.
     """
-    missing = [entry.package for entry in missing_packages(catalogue)]
+    missing = [entry.package for entry in missing_packages(catalogue, needed_by)]
     if not missing:
         return []
     if not _has("apt-get"):
-        programs = ", ".join(entry.provides[0] for entry in missing_packages(catalogue))
+        programs = ", ".join(entry.provides[0] for entry in missing_packages(catalogue, needed_by))
+        who = "the lab needs" if needed_by == "demo" else "tests need"
         raise ToolError(
-            f"the lab needs {programs}, and this is not Debian or Ubuntu: install them with its package manager "
+            f"{who} {programs}, and this is not Debian or Ubuntu: install them with its package manager "
             f"(on Debian they come in the packages {' '.join(missing)}), then run this again"
         )
     if os.geteuid() != 0:
@@ -60,7 +75,7 @@ def ensure_packages(note: Callable[[str], None], catalogue: Catalogue | None = N
             note(f"apt-get update failed, going on with the lists that are there: {cause}")
         _apt("install", "-y", "--no-install-recommends", *missing)
     _disable_services(_installed() - before)
-    if rest := [entry.package for entry in missing_packages(catalogue)]:
+    if rest := [entry.package for entry in missing_packages(catalogue, needed_by)]:
         raise ToolError(f"apt-get installed {' '.join(missing)}, but nothing of {' '.join(rest)} is there")
     return missing
 

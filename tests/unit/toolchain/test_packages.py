@@ -48,6 +48,14 @@ def wanted(world: Path) -> Catalogue:
     return Catalogue.model_validate(read_catalogue().model_dump() | {"tools": [], "system": system})
 
 
+def test_what_only_tests_need_is_not_demanded_of_a_lab(world: Path, wanted: Catalogue) -> None:
+    system = [wanted.system[0].model_copy(update={"needed_by": "tests"}), *wanted.system[1:]]
+    catalogue = wanted.model_copy(update={"system": system})
+    assert ensure_packages(lambda _: None, catalogue) == []
+    assert calls(world) == []
+    assert ensure_packages(lambda _: None, catalogue, needed_by="tests") == ["etcd-server"]
+
+
 def calls(world: Path) -> list[str]:
     return (world / "calls").read_text().splitlines() if (world / "calls").exists() else []
 
