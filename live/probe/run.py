@@ -56,7 +56,7 @@ class Probe:
         self._sites: dict[str, Site] | None = None
 
     def __enter__(self) -> "Probe":
-        # Daemon-like ends are the events': every wait of a worker looks at `over`.
+        # Two for each cluster: whoever is being made may still be at it while the removal waits for that.
         self._pool = ThreadPoolExecutor(max_workers=max(1, 2 * len(self.accesses)), thread_name_prefix="probe")
         self._addresses = self._pool.submit(gateway_addresses, self.accesses)
         self._made = {name: self._pool.submit(self._make, access) for name, access in self.accesses.items()}
