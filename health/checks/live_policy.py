@@ -147,6 +147,8 @@ def _mirrored(observed: Observed) -> Iterator[Result]:
                 by_host.setdefault((document.kind, host), []).append(_Object(name, document, own))
     wrong: dict[tuple[str, str], list[str]] = {}
     for (_, host), objects in by_host.items():
+        if {o.cluster for o in objects} == told.keys() and len({(o.document.identity, _spec(o)) for o in objects}) == 1:
+            continue
         for object_, other, how in _one_sided(facts, host, objects, told):
             said = f"{object_.document} for {host} {how} {other}"
             lines = wrong.setdefault((object_.cluster, other), [])
