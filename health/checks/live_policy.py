@@ -138,15 +138,8 @@ def _mirrored(observed: Observed) -> Iterator[Result]:
     told, silent = known_policy(observed, MIRRORED)
     yield from silent
     facts = live_facts(observed)
-    by_host: dict[tuple[str, str], list[_Object]] = {}
-    for name, policy in told.items():
-        for body in policy.objects:
-            document = Document("", 0, body)
-            own = f"{document}" in policy.own
-            for host in _hosts(document):
-                by_host.setdefault((document.kind, host), []).append(_Object(name, document, own))
     wrong: dict[tuple[str, str], list[str]] = {}
-    for (_, host), objects in by_host.items():
+    for (_, host), objects in _by_host(told).items():
         if {o.cluster for o in objects} == told.keys() and len({(o.document.identity, _spec(o)) for o in objects}) == 1:
             continue
         for object_, other, how in _one_sided(facts, host, objects, told):
@@ -160,6 +153,18 @@ def _mirrored(observed: Observed) -> Iterator[Result]:
     for name in told:
         if not any(name in pair for pair in wrong):
             yield ok(MIRRORED, name)
+
+
+def _by_host(told: Mapping[str, LivePolicy]) -> dict[tuple[str, str], list[_Object]]:
+    """By kind and host, the objects of all clusters."""
+    by_host: dict[tuple[str, str], list[_Object]] = {}
+    for name, policy in told.items():
+        for body in policy.objects:
+            document = Document("", 0, body)
+            own = f"{document}" in policy.own
+            for host in _hosts(document):
+                by_host.setdefault((document.kind, host), []).append(_Object(name, document, own))
+    return by_host
 
 
 def _hosts(document: Document) -> list[str]:
