@@ -22,8 +22,17 @@ class Istioctl:
     environment: dict[str, str]
 
     def run(self, cluster: str, *arguments: str) -> str:
-        """Run a command against one cluster's context; returns what it printed."""
-        ended = subprocess.run(
+        """Run a command against one cluster's context to a good end; returns what it printed."""
+        ended = self._ended(cluster, *arguments)
+        assert ended.returncode == 0, ended.stderr + ended.stdout
+        return ended.stdout
+
+    def said(self, cluster: str, *arguments: str) -> str:
+        """What a command prints whose exit code is part of its verdict."""
+        return self._ended(cluster, *arguments).stdout
+
+    def _ended(self, cluster: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(self.program), "--context", cluster, *arguments],
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -31,8 +40,6 @@ class Istioctl:
             check=False,
             timeout=180,
         )
-        assert ended.returncode == 0, ended.stderr + ended.stdout
-        return ended.stdout
 
     def remote_clusters(self, cluster: str) -> dict[str, str]:
         """Cluster name to state, as one cluster's istiod sees it."""
@@ -44,7 +51,7 @@ class Istioctl:
         """Proxy to the states of its configuration; kinds that a proxy never asked for are left out."""
         states: dict[str, set[str]] = {}
         verbose = [] if self.version == "1.22.3" else ["--verbosity", "1"]
-        for line in self.run(cluster, "proxy-status", *verbose).splitlines()[1:]:
+        for line in self.run(cluster, "proxy-status", *verbose).partition("NAME ")[2].splitlines()[1:]:
             if line.strip():
                 states[line.split(".")[0]] = set(re.findall(r"SYNCED|STALE|ERROR", line))
         return states
