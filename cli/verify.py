@@ -48,8 +48,8 @@ def verify(
     """Prove that the mesh works: named checks, cheapest first, then requests from every cluster to every other.
 
     The probe that sends them has a namespace of its own, spanmesh-probe, which is removed again. Exit code 0: all is
-    ok, or there are warnings only. 1: something failed. 2: nothing did, but not everything could be told; or what is
-    declared or asked is wrong.
+    ok, or there are warnings only. 1: something failed, or the probe could not be removed. 2: neither, but not
+    everything could be told; or what is declared or asked is wrong.
     """
     try:
         declared = load_stack(stack, cwd)
@@ -73,12 +73,14 @@ def verify(
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(FAILED) from error
     show(declared.name, found, output, exit_code(found))
+    if found.left:
+        err.print(f"[bold red]error:[/] {escape(found.left)}", soft_wrap=True)
     raise typer.Exit(exit_code(found))
 
 
 def exit_code(found: Verification) -> int:
-    """1: a check failed; 2: none did, and not everything could be told; 0: neither."""
-    if found.failed:
+    """1: a check failed, or the probe is not gone; 2: neither, and not everything could be told; 0: all is well."""
+    if found.failed or found.left:
         return FAILED
     return CANNOT_TELL if found.untold else 0
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from health.check import Result, State
 from health.checks import CHECKS, DRILLS, TRAFFIC
@@ -12,7 +13,7 @@ from health.observed import Observed, ObservedCluster, Unknown
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import observe, second_look
-from live.probe import REQUESTS, RUN_SECONDS, Probe
+from live.probe import REQUESTS, RUN_SECONDS, Probe, ProbeError
 from live.probe.drills import drills
 from topology import Mesh
 
@@ -32,12 +33,14 @@ class Verification:
         results: what the checks say of them, in order.
         passes: how often everything was looked at.
         seconds: how long all of it took, making and removing the probe included.
+        left: what of the probe could not be removed, and how it goes; empty: nothing.
     """
 
     observed: Observed
     results: Sequence[Result]
     passes: int
     seconds: float
+    left: str = ""
 
     @property
     def failed(self) -> bool:
@@ -79,35 +82,67 @@ def verify(
         progress: told what happens, one line each, from any thread.
 
     Raises:
-        ProbeError: the probe could not be removed.
+        ProbeError: the probe could not be removed, and nothing was found out.
     """
-    started, passes = time.monotonic(), 0
+    started = time.monotonic()
+    found: Verification | None = None
+    try:
+        with ExitStack() as stack:
+            # Its pods start while the clusters are asked.
+            probe = stack.enter_context(_probe(mesh, accesses, seconds, progress)) if _sends(checks) else None
+            look = partial(_look, mesh, accesses, expected, probe, requests, progress)
+            found = _verified(look, checks, started + seconds, probe, progress)
+    except ProbeError as error:
+        # A cluster that dies meanwhile must not cost the findings.
+        if found is None:
+            raise
+        found = replace(found, left=str(error))
+    return replace(found, seconds=time.monotonic() - started)
+
+
+def _verified(
+    look: Callable[[], Observed],
+    checks: Sequence[Examined],
+    until: float,
+    probe: Probe | None,
+    progress: Callable[[str], None],
+) -> Verification:
     steady = [each for each in checks if each not in DRILLS]
     disruptive = [each for each in checks if each in DRILLS]
-    with ExitStack() as stack:
-        # Its pods start while the clusters are asked.
-        probe = stack.enter_context(_probe(mesh, accesses, seconds, progress)) if _sends(checks) else None
-        while True:
-            passes += 1
-            observed = observe(mesh, accesses, done=lambda cluster: progress(_told(cluster)))
-            observed = second_look(observed, accesses, expected)
-            if probe:
-                progress("sending requests from every cluster")
-                observed = probe.seen(observed, requests)
-            results = list(examine(observed, steady))
-            left = seconds - (time.monotonic() - started)
-            if not has_failed(results) or left <= AGAIN_SECONDS:
-                break
-            failing = sum(result.state is State.FAILED for result in results)
-            progress(f"{failing} failed; looking again for {left:.0f} s more")
-            time.sleep(AGAIN_SECONDS)
-        if probe and disruptive:
-            observed = _with_drills(probe, observed, disruptive, failed=has_failed(results), progress=progress)
-            # Again as a whole: what a drill says may follow from what was said before.
-            results = list(examine(observed, [*steady, *disruptive]))
-        if probe:
-            progress("removing the probe")
-    return Verification(observed, results, passes, time.monotonic() - started)
+    passes = 0
+    while True:
+        passes += 1
+        observed = look()
+        results = list(examine(observed, steady))
+        left = until - time.monotonic()
+        if not has_failed(results) or left <= AGAIN_SECONDS:
+            break
+        failing = sum(result.state is State.FAILED for result in results)
+        progress(f"{failing} failed; looking again for {left:.0f} s more")
+        time.sleep(AGAIN_SECONDS)
+    if probe and disruptive:
+        observed = _with_drills(probe, observed, disruptive, failed=has_failed(results), progress=progress)
+        # Again as a whole: what a drill says may follow from what was said before.
+        results = list(examine(observed, [*steady, *disruptive]))
+    if probe:
+        progress("removing the probe")
+    return Verification(observed, results, passes, 0)
+
+
+def _look(
+    mesh: Mesh,
+    accesses: Mapping[str, ClusterAccess],
+    expected: Expected | None,
+    probe: Probe | None,
+    requests: int,
+    progress: Callable[[str], None],
+) -> Observed:
+    observed = observe(mesh, accesses, done=lambda cluster: progress(_told(cluster)))
+    observed = second_look(observed, accesses, expected)
+    if probe is None:
+        return observed
+    progress("sending requests from every cluster")
+    return probe.seen(observed, requests)
 
 
 def _with_drills(

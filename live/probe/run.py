@@ -13,7 +13,7 @@ from live.probe.gateways import gateway_addresses
 from live.probe.handshakes import handshakes
 from live.probe.matrix import matrix
 from live.probe.objects import Owner
-from live.probe.site import REMOVE, ProbeError, Site, delete, make, wait_ready, wait_removed
+from live.probe.site import REMOVE, ProbeError, Site, clear, delete, make, wait_ready, wait_removed
 from live.probe.uninterrupted import uninterrupted
 from topology import Mesh
 
@@ -51,6 +51,7 @@ class Probe:
         self._ready_seconds, self._owner = ready_seconds, Owner.this(run_seconds)
         self._progress = progress or (lambda line: None)
         self._over = threading.Event()
+        self._begun: set[str] = set()
         self._made: dict[str, Future[Site]] = {}
         self._removal: list[Future[None]] = []
         self._sites: dict[str, Site] | None = None
@@ -140,6 +141,8 @@ class Probe:
         others: Callable[[], Mapping[str, Sequence[str]]] = lambda: {  # noqa: E731
             name: found for name, found in self._addresses.result().items() if name != access.name
         }
+        clear(access, self._over)
+        self._begun.add(access.name)
         tunnels = make(self.mesh, access, self._owner, others, self._over)
         site = wait_ready(access, tunnels, self._ready_seconds, self._over)
         self._progress(f"{access.name}: the probe is ready")
@@ -148,5 +151,7 @@ class Probe:
     def _remove(self, access: ClusterAccess) -> None:
         # What is still being made would be made after the deletion.
         self._made[access.name].exception()
+        if access.name not in self._begun:
+            return
         delete(access, self._owner)
         wait_removed(access, self._owner)

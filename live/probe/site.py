@@ -49,6 +49,20 @@ class Site:
         return self.access.name
 
 
+def clear(access: ClusterAccess, over: Event) -> None:
+    """See that the probe can be made in a cluster, and remove what a killed run may have left.
+
+    Args:
+        access: the cluster.
+        over: set when nothing is wanted any more.
+
+    Raises:
+        ProbeError: a namespace of this name is another's, or the API server does not answer or refuses.
+    """
+    with _explained(access, "looking for the probe"), api_client(access) as api:
+        _remove_left_over(client.CoreV1Api(api), access, over)
+
+
 def make(
     mesh: Mesh,
     access: ClusterAccess,
@@ -56,7 +70,7 @@ def make(
     gateways: Callable[[], Mapping[str, Sequence[str]]],
     over: Event,
 ) -> dict[int, tuple[str, str]]:
-    """Make the probe's objects, in place of what a killed run may have left.
+    """Make the probe's objects; its place has to be clear.
 
     Args:
         mesh: the declared mesh.
@@ -69,12 +83,11 @@ def make(
         By port of the pod outside the mesh, the other cluster and the gateway's address that it leads to.
 
     Raises:
-        ProbeError: a namespace of this name is another's, or something is refused.
+        ProbeError: the API server does not answer, or refuses something.
     """
     cluster = mesh.cluster(access.name)
     with _explained(access, "making the probe"), api_client(access) as api:
         core = client.CoreV1Api(api)
-        _remove_left_over(core, access, over)
         _stop_if(over)
         core.create_namespace(objects.namespace(owner, _injectors(api)), _request_timeout=TIMEOUT)
         core.create_namespaced_service_account(NAMESPACE, objects.account(), _request_timeout=TIMEOUT)
