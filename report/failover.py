@@ -47,7 +47,7 @@ class FailoverPlot:
 
     Attributes:
         drill: what was done.
-        lanes: the clusters that answered, in order of their first answer, then those without answer.
+        lanes: the client's own cluster, others that answered, then those without answer.
         marks: what was done when.
         ticks: of the time axis.
         top: where the lanes begin.
@@ -75,7 +75,9 @@ def failover_plot(drill: Drill) -> FailoverPlot | None:
         return LEFT + at / length * (RIGHT - LEFT)
 
     top = MARK * len(drill.marks) + 8
-    answering = list(dict.fromkeys(sample.answered for sample in drill.samples if sample.answered))
+    answering = sorted(
+        {sample.answered for sample in drill.samples} - {""}, key=lambda name: (name != drill.client, name)
+    )
     lanes = []
     for number, cluster in enumerate([*answering, ""]):
         at = [sample.at for sample in drill.samples if sample.answered == cluster]

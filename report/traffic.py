@@ -136,7 +136,8 @@ def latency_plot(matrix: Matrix) -> LatencyPlot | None:
     for number, (client, server, cell) in enumerate(shown):
         ordered = sorted(cell.milliseconds)
         count = min(MOST_DOTS, len(ordered))
-        dots = [scale.x(ordered[int(n * len(ordered) / count)]) for n in range(count)]
+        step = (len(ordered) - 1) / max(1, count - 1)
+        dots = [scale.x(ordered[round(n * step)]) for n in range(count)]
         p50, p99 = cell.quantile(0.5), cell.quantile(0.99)
         y = TOP + ROW * (number + 0.5)
         rows.append(Distribution(client, server, y, tuple(dots), cell.answers, p50, p99, scale.x(p50), scale.x(p99)))
