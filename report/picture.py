@@ -22,7 +22,7 @@ from topology.diagrams.layout import (
 from topology.diagrams.pattern import Pattern, pattern
 from topology.model import Cluster
 
-CARD_WIDTH = 268
+CARD_WIDTH = 284
 ABOVE = TITLE_HEIGHT - MARGIN  # the layout leaves room for a title, which the page has itself
 BAND = 40
 
