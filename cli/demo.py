@@ -97,6 +97,9 @@ def _next_steps(seconds: float) -> None:
         f"""
 One mesh, two networks, {seconds:.0f} s. What to try next:
   eval "$(./spanmesh env)"                       a shell in which pulumi, kubectl and istioctl work on the lab
+  ./spanmesh verify --stack {STACK}                     every check, then requests from every cluster to every other
+  ./spanmesh explain cluster1/sample/deploy/sleep helloworld.sample:5000 --path /hello --stack {STACK}
+                                                 one request, hop by hop
   pulumi preview --stack {STACK} --expect-no-changes    nothing has drifted
   kubectl --context cluster1 get pods -A         the first region; --context cluster2: the second
   pulumi stack output --stack {STACK}                   gateway addresses, root fingerprint and expiry

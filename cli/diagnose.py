@@ -144,7 +144,7 @@ def _probed(mesh: Mesh, accesses: Mapping[str, ClusterAccess], policy: Expected)
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as docs/operations.md describes it; keys may be added, none change."""
+    """The diagnosis as docs/health.md describes it; keys may be added, none change."""
     return {
         "stack": found.stack,
         "at": found.at.isoformat(),

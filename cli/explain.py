@@ -131,7 +131,7 @@ def exit_code(walked: Walk) -> int:
 
 
 def as_json(walked: Walk) -> dict[str, Any]:
-    """The result as docs/operations.md describes it."""
+    """The result as docs/health.md describes it."""
     first = walked.broken
     return {
         "client": walked.client,

@@ -190,7 +190,7 @@ def _still(found: Status) -> str:
 
 
 def as_json(found: Status) -> dict[str, Any]:
-    """The status as docs/operations.md describes it."""
+    """The status as docs/health.md describes it."""
     return {
         "stack": found.stack,
         "at": found.at.isoformat(),

@@ -49,7 +49,7 @@ def show(stack: str, found: Verification, output: Format, code: int) -> None:
 
 
 def as_json(stack: str, found: Verification, code: int) -> dict[str, Any]:
-    """The result as docs/operations.md describes it."""
+    """The result as docs/health.md describes it."""
     matrix = found.observed.matrix
     return {
         "stack": stack,
