@@ -58,9 +58,10 @@ def explained(access: ClusterAccess, what: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise _refused(access, error, what) from error
+        # Without a status there was no answer: TLS failed.
+        raise (_refused(access, error, what) if error.status else _no_answer(access, error)) from error
     except AttributeError as error:
-        # The library fails on its own exception where TLS failed: there is no body to decode.
+        # The library before 37 fails on its own exception where TLS failed: there is no body to decode.
         if not isinstance(error.__context__, ApiException):
             raise
         raise _no_answer(access, error.__context__) from error

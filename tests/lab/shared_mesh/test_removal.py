@@ -3,7 +3,11 @@
 import pytest
 
 from cli.demo import silent_cells
+from cli.drift import expected
+from cli.explain import as_json, started, target_of
 from live.traffic import traffic_matrix
+from live.verification import verify
+from live.walk.walking import walk
 from tests.lab.istioctl import Istioctl
 from tests.lab.left_overs import left_in
 from tests.lab.shared_mesh.mirrored import Mirrored
@@ -42,3 +46,14 @@ def test_a_second_up_works_and_so_does_the_articles_istio_by_one_value(
         assert set(istioctl_1_22.remote_clusters(cluster).values()) == {"synced"}
         assert set().union(*istioctl_1_22.proxy_status(cluster).values()) == {"SYNCED"}
     assert mesh.attempt("preview", "--expect-no-changes").returncode == 0
+
+
+def test_the_articles_istio_is_verified_and_one_of_its_requests_followed(mesh: LabStack) -> None:
+    stack = mesh.load()
+    found = verify(stack.mesh, stack.accesses, expected=expected(stack))
+    assert [result for result in found.results if result.cause] == []
+    assert (found.untold, found.left) == ([], "")
+    start = started("cluster1/sample/deploy/sleep", list(stack.accesses))
+    target = target_of("helloworld.sample:5000", "/hello", "GET", [])
+    told = as_json(walk(stack.mesh, stack.accesses, start, target, send=True, told=lambda _: None))
+    assert (told["state"], told["broken"]) == ("ok", None)
