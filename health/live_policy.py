@@ -1,7 +1,7 @@
 """What the clusters hold of Istio policy, beside what is declared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from policy.world import Pods
@@ -36,6 +36,7 @@ class LivePolicy:
         own: those of them that carry the stack's label: ``Kind namespace/name``.
         compared: how many declared objects were held against the live ones; None: what is declared is not known.
         deviations: those that are not as declared.
+        idle_gateways: by ``namespace/name`` of each Gateway whose selector no pod has, the selector.
         pods: the pods of namespaces that some of the mesh's policy takes mutual TLS from; alike ones together.
     """
 
@@ -43,4 +44,5 @@ class LivePolicy:
     own: frozenset[str] = frozenset()
     compared: int | None = None
     deviations: tuple[PolicyDeviation, ...] = ()
+    idle_gateways: Mapping[str, str] = field(default_factory=dict)
     pods: tuple[Pods, ...] = ()

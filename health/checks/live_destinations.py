@@ -1,8 +1,8 @@
-"""SM687, SM688: what live routes lead to, whoever applied them: Services and subsets that are there."""
+"""SM687 to SM689: what live routes and Gateways lead to, whoever applied them: Services, subsets, pods."""
 
 from collections.abc import Iterator
 
-from health.check import Check, Result, found, ok
+from health.check import Cause, Check, Result, found, ok
 from health.checks.live_policy import cause_of, known_policy, live_facts
 from health.examination import Examined
 from health.observed import Observed
@@ -16,6 +16,16 @@ DESTINATIONS = Check(
     (NO_SUBSET, NO_SERVICE),
     needs=("api-servers",),
 )
+NO_POD = Cause(
+    "SM689",
+    "Gateway selects no pod",
+    "warning",
+    symptom="Nobody listens at the ports of a Gateway; of the cross-network Gateway, other networks reach nothing here",
+    cause="No pod of the cluster has all the labels of the Gateway's `selector`",
+    cure="Write the labels of the gateway's pods (`kubectl get pods -A --show-labels`), or delete the Gateway",
+    source="https://istio.io/latest/docs/reference/config/analysis/ist0101/",
+)
+SELECTORS = Check("gateway-selectors", "every Gateway selects a pod", (NO_POD,), needs=("api-servers",))
 CAUSES = {
     subsets.UNDEFINED.code: NO_SUBSET,
     hosts.NO_SERVICE.code: NO_SERVICE,
@@ -44,4 +54,14 @@ def _destinations(observed: Observed) -> Iterator[Result]:
             yield ok(DESTINATIONS, name)
 
 
-EXAMINED = (Examined(DESTINATIONS, _destinations),)
+def _selectors(observed: Observed) -> Iterator[Result]:
+    policies, silent = known_policy(observed, SELECTORS)
+    yield from silent
+    for name, policy in policies.items():
+        for gateway, selector in policy.idle_gateways.items():
+            yield found(SELECTORS, NO_POD, f"Gateway {gateway}: no pod has {selector}", name)
+        if not policy.idle_gateways:
+            yield ok(SELECTORS, name)
+
+
+EXAMINED = (Examined(DESTINATIONS, _destinations), Examined(SELECTORS, _selectors))

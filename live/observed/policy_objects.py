@@ -1,6 +1,6 @@
 """Istio policy that a cluster holds, and what of the declared one is not as declared."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from health.observed import Unknown
 from live.drift import ClusterDrift, Deviation, Difference, Expected, drift_of
 from live.kubeconfig import ClusterAccess
 from live.observed.asked import Asked
-from live.policy.api import Api
+from live.policy.api import PODS, Api, Kind
 from policy.provenance import STACK
 
 # What decides where requests between clusters go, and whether they are taken.
@@ -22,13 +22,28 @@ KINDS = (
 
 
 def read(asked: Asked) -> LivePolicy:
-    """DestinationRules, ServiceEntries, VirtualServices and PeerAuthentications of every namespace."""
+    """DestinationRules, ServiceEntries, VirtualServices, PeerAuthentications and idle Gateways of every namespace."""
     api = Api(asked.api)
     kinds = api.kinds()
     served = [kinds.of(group, kind)[0] for group, kind in KINDS if kinds.of(group, kind)]
     objects = tuple(_bare(item) for kind in served for item in api.list(kind))
     own = frozenset(subject(item) for item in objects if STACK in (item["metadata"].get("labels") or {}))
-    return LivePolicy(objects, own)
+    return LivePolicy(objects, own, idle_gateways=_idle(api, kinds.of("networking.istio.io", "Gateway")))
+
+
+def _idle(api: Api, served: Sequence[Kind]) -> dict[str, str]:
+    """The Gateways whose selector no pod of any namespace has."""
+    gateways: dict[str, list[str]] = {}
+    for item in api.list(served[0]) if served else ():
+        if labels := (item.get("spec") or {}).get("selector"):
+            selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+            gateways.setdefault(selector, []).append(f"{item['metadata']['namespace']}/{item['metadata']['name']}")
+    return {
+        gateway: selector
+        for selector, of in gateways.items()
+        if next(api.list(PODS, selector=selector), None) is None
+        for gateway in of
+    }
 
 
 def compared(access: ClusterAccess, expected: Expected, held: LivePolicy | Unknown) -> LivePolicy | Unknown:

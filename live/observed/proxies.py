@@ -77,6 +77,10 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
         upstreams = _upstreams(access, name, namespace, question.gateways) if question.gateways else ()
     except PodPortError as error:
         return Answer(Proxy(sync.proxy, sync.type, problem=str(error)))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # What one proxy of another version answers must not hide what the others say.
+        problem = f"{sync.proxy} gave what cannot be read: {type(error).__name__}: {error}"
+        return Answer(Proxy(sync.proxy, sync.type, problem=problem))
     return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture), held)
 
 

@@ -55,3 +55,9 @@ def test_where_a_cluster_does_not_say_its_policy_nothing_is_said_to_be_missing()
     facts = observed(holding(1, route("nobody")), cluster(2, policy=Unknown("forbidden")))
     assert wrong(facts, CHECK) == []
     assert State.SKIPPED in {each.state for each in said(facts, CHECK)}
+
+
+def test_a_gateway_that_selects_no_pod_is_named_with_its_selector() -> None:
+    facts = observed(holding(1, idle_gateways={"sample/edge": "istio=edge"}), holding(2))
+    assert wrong(facts, "gateway-selectors") == [("SM689", "cluster1")]
+    assert message(facts, "gateway-selectors") == "Gateway sample/edge: no pod has istio=edge"

@@ -111,6 +111,7 @@ def faults(mirrored: Mirrored) -> Iterator[None]:
         "metadata": {"name": "served", "namespace": JUDGED, "labels": {"app": "served"}},
         "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
     }
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["idle.example.com"]}
     patch = {"operation": "MERGE", "value": {"connect_timeout": "-5s"}}
     refused = [{"applyTo": "CLUSTER", "match": {"context": "SIDECAR_OUTBOUND"}, "patch": patch}]
     first, second = map(mirrored.kubectl, OTHER)
@@ -123,6 +124,7 @@ def faults(mirrored: Mirrored) -> Iterator[None]:
             _policy("DestinationRule", "served", host="served", subsets=[{"name": "v1", "labels": {"version": "v1"}}]),
             _policy("VirtualService", "nowhere", **_route("ports", host="nobody")),
             _policy("VirtualService", "subset", **_route("served", host="served", subset="v9")),
+            _policy("Gateway", "idle", selector={"istio": "nobody"}, servers=[server]),
             pod,
         )
         second.apply(namespace, _service("ports", "tcp"))
@@ -149,6 +151,7 @@ def test_what_istioctl_finds_our_checks_find_too(
             assert new == compared | {
                 ("IST0101", f"VirtualService {JUDGED}/nowhere"),
                 ("IST0101", f"VirtualService {JUDGED}/subset"),
+                ("IST0101", f"Gateway {JUDGED}/idle"),
                 # It says this of every EnvoyFilter.
                 ("IST0133", f"EnvoyFilter {JUDGED}/refused"),
             }
@@ -158,6 +161,7 @@ def test_what_istioctl_finds_our_checks_find_too(
             ("SM672", f"{JUDGED}/ports", "cluster1 -> cluster2"),
             ("SM687", f"{JUDGED}/subset", "cluster1"),
             ("SM688", f"{JUDGED}/nowhere", "cluster1"),
+            ("SM689", f"{JUDGED}/idle", "cluster1"),
         ):
             assert name in found[code].message
             assert found[code].where == where

@@ -142,3 +142,12 @@ def test_a_proxy_that_does_not_answer_says_why(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(proxies, "pod_http", refused)
     answer = ask(ACCESS, Question(sync()))
     assert (answer.proxy.problem, answer.trust) == ("connection refused", None)
+
+
+def test_a_proxy_that_answers_by_what_nobody_knows_says_so_and_stops_nothing(
+    admin: Callable[[Answers], None],
+) -> None:
+    admin({"/config_dump?resource=dynamic_active_secrets": ["not an object"]})
+    answer = ask(ACCESS, Question(sync()))
+    assert "client.sample gave what cannot be read: AttributeError" in answer.proxy.problem
+    assert answer.trust is None
