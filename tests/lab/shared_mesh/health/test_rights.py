@@ -18,31 +18,36 @@ pytestmark = pytest.mark.lab
 NAMESPACE = "verification"
 CLUSTERS = ("cluster1", "cluster2")
 RBAC = "rbac.authorization.k8s.io"
-LOOKING, *_ = yaml.safe_load_all((ROOT / "docs/verification-rights.yaml").read_text())
+LOOKING, PROBING, _ = yaml.safe_load_all((ROOT / "docs/verification-rights.yaml").read_text())
 Command = Callable[..., dict[str, Any]]
+
+
+def binding_of(role: dict[str, Any]) -> dict[str, Any]:
+    """Gives the account a documented role."""
+    name = role["metadata"]["name"]
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": NAMESPACE}],
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+    }
 
 
 @pytest.fixture(scope="module")
 def clusters(mirrored: Mirrored) -> Iterator[dict[str, Kubectl]]:
     """Both clusters with an account that has the documented role and no other right."""
     found = {name: mirrored.kubectl(name) for name in CLUSTERS}
-    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": NAMESPACE}
-    binding = {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": LOOKING["metadata"]["name"]},
-        "subjects": [subject],
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": LOOKING["metadata"]["name"]},
-    }
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "reader", "namespace": NAMESPACE}}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     try:
         for kubectl in found.values():
-            kubectl.apply(namespace, account, LOOKING, binding)
+            kubectl.apply(namespace, account, LOOKING, binding_of(LOOKING))
         yield found
     finally:
         for kubectl in found.values():
-            kubectl("delete", "clusterrole,clusterrolebinding", LOOKING["metadata"]["name"])
+            for role in (LOOKING, PROBING):
+                kubectl("delete", "clusterrole,clusterrolebinding", role["metadata"]["name"], "--ignore-not-found")
             kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -120,3 +125,14 @@ def test_no_secret_but_the_remote_one_may_be_read(clusters: dict[str, Kubectl]) 
         "cacerts": False,
         "": False,
     }
+
+
+def test_verify_tells_everything_else_with_the_role_of_the_probe_too(
+    command: Command, clusters: dict[str, Kubectl]
+) -> None:
+    for kubectl in clusters.values():
+        kubectl.apply(PROBING, binding_of(PROBING))
+    found = command("verify")
+    states = {each["check"]: each["state"] for each in found["results"] if each["state"] != "ok"}
+    assert states == {"remote-tokens": "skipped", "plain-text": "skipped"}, found["results"]
+    assert all(each["failures"] == {} for each in found["matrix"].values())
