@@ -1,13 +1,15 @@
 """SM61x: whether API servers and istiods are there at all; what everything else needs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from typing import TypeVar
 
 from health.check import Cause, Check, Result, found, ok, skipped
 from health.examination import Examined
 from health.observed import Istiod, IstiodSettings, Observed, ObservedCluster, Unknown
 from topology.defaults import NAMESPACE
 
+Known = TypeVar("Known")
 MULTICLUSTER = "https://istio.io/latest/docs/ops/diagnostic-tools/multicluster"
 
 SILENT = Cause(
@@ -79,6 +81,27 @@ def unanswered(cluster: ObservedCluster) -> str:
     if isinstance(cluster.kubernetes, Unknown):
         return f"the API server of {cluster.name} does not let itself be asked ({_refusal(cluster.kubernetes).code})"
     return ""
+
+
+def known_facts(
+    observed: Observed, check: Check, fact: Callable[[ObservedCluster], Known | Unknown]
+) -> tuple[dict[str, Known], list[Result]]:
+    """One fact of each cluster of which it is known, and a skipped result for each other one.
+
+    Args:
+        observed: what was seen.
+        check: whose result is skipped.
+        fact: the fact of a cluster.
+    """
+    known: dict[str, Known] = {}
+    silent = []
+    for name, cluster in observed.clusters.items():
+        said = fact(cluster)
+        if isinstance(said, Unknown):
+            silent.append(skipped(check, unanswered(cluster) or said.reason, name))
+        else:
+            known[name] = said
+    return known, silent
 
 
 def _api_servers(observed: Observed) -> Iterator[Result]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from health.check import Cause, Check, Result, found, ok, skipped
-from health.checks.control_planes import unanswered
+from health.checks.control_planes import known_facts
 from health.examination import Examined
 from health.live_policy import LivePolicy, PolicyDeviation
 from health.observed import Observed, Unknown
@@ -97,14 +97,7 @@ CAUSES = {mtls.TLS_MODE.code: TLS_MODE, mtls.DISABLED.code: PLAIN}
 
 def known_policy(observed: Observed, check: Check) -> tuple[dict[str, LivePolicy], list[Result]]:
     """The policy of each cluster, and a skipped result for each of which it is not known."""
-    told: dict[str, LivePolicy] = {}
-    silent = []
-    for name, cluster in observed.clusters.items():
-        if isinstance(cluster.policy, Unknown):
-            silent.append(skipped(check, unanswered(cluster) or cluster.policy.reason, name))
-        else:
-            told[name] = cluster.policy
-    return told, silent
+    return known_facts(observed, check, lambda cluster: cluster.policy)
 
 
 def _in_step(observed: Observed) -> Iterator[Result]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from health.check import Cause, Check, Result, found, ok, skipped
-from health.checks.control_planes import unanswered
+from health.checks.control_planes import known_facts
 from health.examination import Examined
 from health.observed import Certificate, Observed, Trust, Unknown
 
@@ -151,15 +151,7 @@ def _issued(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def _told(observed: Observed, check: Check) -> tuple[dict[str, Trust], list[Result]]:
-    """What clusters trust, and a skipped result for each of which it is not known."""
-    trusts: dict[str, Trust] = {}
-    silent = []
-    for name, cluster in observed.clusters.items():
-        if isinstance(cluster.trust, Unknown):
-            silent.append(skipped(check, unanswered(cluster) or cluster.trust.reason, name))
-        else:
-            trusts[name] = cluster.trust
-    return trusts, silent
+    return known_facts(observed, check, lambda cluster: cluster.trust)
 
 
 def _chains(observed: Observed) -> Iterator[Result]:
