@@ -201,7 +201,9 @@ def test_a_cluster_whose_istiod_is_down_gives_a_reason_and_the_other_its_verdict
     assert [(f.rule.code, f.clusters) for f in judgement.findings] == [("SM501", ("cluster1",))]
     assert set(judgement.unjudged) == {"cluster2"}
     assert "cannot ask the webhook" in judgement.unjudged["cluster2"]
-    assert "connection refused" in judgement.unjudged["cluster2"]
+    # What stands behind it depends on how far kube-proxy is with the endpoint that went.
+    causes = ("connection refused", "no endpoints available", "context deadline exceeded")
+    assert any(cause in judgement.unjudged["cluster2"] for cause in causes)
 
 
 def test_a_cluster_without_istio_has_nothing_to_say(mesh: LabStack, lab: Lab) -> None:
