@@ -32,6 +32,17 @@ class Istio(Declared):
     )
 
 
+class RootRotation(Declared):
+    """The replacement of the mesh's root CA, while it is under way: each stage is one `pulumi up`."""
+
+    stage: Literal["both-trusted", "new-signs", "new-only"] = Field(
+        description="`both-trusted`: the present root signs, both are trusted. `new-signs`: the new root signs, both "
+        "are trusted. `new-only`: the present root is trusted no more."
+    )
+    to: Literal["generated", "provided"] = Field("generated", description="Where the new root comes from, as `root`.")
+    root_certificate: Source | None = Field(None, description="The new root certificate, PEM; with `to: provided`.")
+
+
 class Trust(Declared):
     """The root CA that every cluster's intermediate CA chains to."""
 
@@ -52,6 +63,15 @@ class Trust(Declared):
     protect: bool = Field(
         True, description="Refuse `pulumi destroy` of a generated root (pulumi state unprotect lifts it)."
     )
+    generation: int = Field(1, ge=1, description="Which root that Pulumi makes is the present one: a rotation adds 1.")
+    rotation: RootRotation | None = Field(None, description="The replacement of the root; absent: none is under way.")
+
+
+class NextIntermediate(Declared):
+    """The intermediate CA of one cluster under the new root, during a rotation with `to: provided`."""
+
+    certificate: Source | None = Field(None, description="As `certificate` of the cluster's `trust`.")
+    key: Source | None = Field(None, description="As `key`; absent where Pulumi made the key (`request: true`).")
 
 
 class ClusterTrust(Declared):
@@ -67,6 +87,7 @@ class ClusterTrust(Declared):
         description="Export a certificate request for the key that Pulumi makes. With a provided root and no "
         "`certificate` yet, the cluster waits for it; a `certificate` without `key` is the answer to the request.",
     )
+    next: NextIntermediate | None = Field(None, description="Its intermediate under the new root of a rotation.")
 
 
 class Access(Declared):
