@@ -34,10 +34,10 @@ browser-test: venv ## the report in a headless Chromium (installed where this is
 	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install chromium || true; fi
 	$(PY) -m pytest tests/browser
 
-lab-test: venv ## tests against real clusters in an own lab (root on Linux)
+lab-test: venv ## tests against real clusters, in two labs of their own side by side (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.
 	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install; fi
-	$(PY) -m pytest tests/lab
+	$(PY) -m pytest tests/lab --numprocesses=2 --dist=loadgroup --durations=15
 
 reference: venv ## write docs/configuration.md and the JSON Schemas anew from the models
 	./spanmesh reference

@@ -79,8 +79,10 @@ def link_charts(tools: Mapping[str, Tool], project: Path = ROOT) -> None:
         link = folder / name.split("@", 1)[1]
         if link.is_symlink() and link.readlink() == tool.path:
             continue
-        link.unlink(missing_ok=True)
-        link.symlink_to(tool.path)
+        # In one step: another command may do the same at this moment.
+        made = link.with_name(f".{link.name}.{os.getpid()}")
+        made.symlink_to(tool.path)
+        made.replace(link)
 
 
 def _install_programs(folder: Path, tools: Mapping[str, Tool]) -> None:
@@ -89,11 +91,15 @@ def _install_programs(folder: Path, tools: Mapping[str, Tool]) -> None:
     for name in BESIDE_EACH_OTHER:
         program = folder / name
         if name in tools and not (program.exists() and program.samefile(tools[name].path)):
-            program.unlink(missing_ok=True)
+            made = folder / f".{name}.{os.getpid()}"
+            made.unlink(missing_ok=True)
             try:
-                program.hardlink_to(tools[name].path)
+                made.hardlink_to(tools[name].path)
             except OSError:  # another file system
-                shutil.copy2(tools[name].path, program)
+                shutil.copy2(tools[name].path, made)
+            # rename(2) does nothing where both are the same file by now.
+            made.replace(program)
+            made.unlink(missing_ok=True)
 
 
 def _install_plugins(home: Path, tools: Mapping[str, Tool]) -> None:

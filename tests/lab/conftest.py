@@ -1,4 +1,4 @@
-"""The lab of the tests.
+"""The lab of the tests; where they run in several processes (pytest -n), one for each process.
 
 SPANMESH_KEEP_LAB=1 leaves the lab up for the next run; SPANMESH_TEST_LAB names it, so that two runs do not meet.
 """
@@ -16,23 +16,43 @@ from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
 from toolchain import Tool, Toolchain
 
-NAME = os.environ.get("SPANMESH_TEST_LAB", "test")
+FOLDER = Path(__file__).parent
+# "gw0", "gw1", … in the processes of pytest-xdist.
+NAME = os.environ.get("SPANMESH_TEST_LAB", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+# They need a third region: one process runs them all, so that only its lab has one.
+THREE_REGIONS = ("test_bare_cluster.py", "test_divided_mesh.py", "test_flat_network.py", "test_growing.py")
 VERSIONS = (ISTIO_CURRENT, "1.22.3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one process, what shares a mesh: a folder, or a file."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            first = item.path.relative_to(FOLDER).parts[0]
+            item.add_marker(pytest.mark.xdist_group("three regions" if first in THREE_REGIONS else first))
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """Three regions with one node each, and the images of both Istio versions.
+    """Two regions with one node each, and the images of both Istio versions.
 
-    cluster1 and cluster2 have the same ranges and cannot reach each other; cluster2 and cluster3 are on one network.
+    cluster1 and cluster2 have the same ranges and cannot reach each other.
     """
     if missing := missing_requirements():
         pytest.skip("no lab can run here: " + "; ".join(missing))
     lab = Lab(NAME)
-    lab.up(regions=3, flat=[("cluster2", "cluster3")], istio_versions=VERSIONS)
+    lab.up(regions=2, istio_versions=VERSIONS)
     yield lab
     if not os.environ.get("SPANMESH_KEEP_LAB"):
         lab.down()
+
+
+@pytest.fixture(scope="session")
+def three_regions(lab: Lab) -> Lab:
+    """The lab with a third region: cluster3, on the network of cluster2."""
+    lab.up(regions=3, flat=[("cluster2", "cluster3")], istio_versions=VERSIONS)
+    return lab
 
 
 @pytest.fixture(scope="session")

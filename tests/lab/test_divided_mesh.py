@@ -39,7 +39,9 @@ class Divided:
 
 
 @pytest.fixture(scope="module")
-def divided(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Divided]:
+def divided(
+    three_regions: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Divided]:
     first = LabStack.make(tmp_path_factory.mktemp("divided"), environment, like="lab-three")
     mesh, sample = first.mesh, first.config.pop("spanmesh:sample")
     del first.config["spanmesh:mesh"]

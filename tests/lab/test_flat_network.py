@@ -40,17 +40,17 @@ class Pods:
 
 
 @pytest.fixture(scope="module")
-def pods(lab: Lab) -> Iterator[Pods]:
-    found = Pods(lab)
+def pods(three_regions: Lab) -> Iterator[Pods]:
+    found = Pods(three_regions)
     yield found
     found.remove()
 
 
-def test_only_regions_on_one_network_have_different_pod_ranges(lab: Lab) -> None:
-    alone, flat, peer = lab.regions
+def test_only_regions_on_one_network_have_different_pod_ranges(three_regions: Lab) -> None:
+    alone, flat, peer = three_regions.regions
     assert alone.pod_network == flat.pod_network
     assert not flat.pod_network.overlaps(peer.pod_network)
-    said = {region.cluster: region.network for region in lab.status().regions}
+    said = {region.cluster: region.network for region in three_regions.status().regions}
     assert said == {ALONE: "network1", FLAT: "network2", PEER: "network2"}
 
 
@@ -68,7 +68,7 @@ def test_nobody_outside_the_network_reaches_its_pods(pods: Pods) -> None:
         assert answer == ""
 
 
-def test_a_region_that_is_up_cannot_be_put_on_another_network(lab: Lab) -> None:
+def test_a_region_that_is_up_cannot_be_put_on_another_network(three_regions: Lab) -> None:
     with pytest.raises(LabError, match="cannot be put on one with"):
-        lab.up(flat=[(ALONE, FLAT)])
-    assert lab.status().healthy
+        three_regions.up(flat=[(ALONE, FLAT)])
+    assert three_regions.status().healthy

@@ -10,6 +10,7 @@ import yaml
 from kubernetes import client
 
 from cli.demo import silent_cells
+from lab import Lab
 from live.client import api_client
 from live.load import LoadResult, constant_requests
 from live.traffic import Row, traffic_matrix
@@ -25,7 +26,9 @@ THIRD_KUBECONFIG = "SPANMESH_TEST_KUBECONFIG"
 
 
 @pytest.fixture(scope="module")
-def growing(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
+def growing(
+    three_regions: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabStack]:
     """The first two clusters of the stack `lab-three`, up: they are on different networks."""
     stack = LabStack.make(tmp_path_factory.mktemp("growing"), environment, like="lab-three")
     third = stack.mesh["clusters"].pop()

@@ -206,13 +206,6 @@ def test_a_cluster_whose_istiod_is_down_gives_a_reason_and_the_other_its_verdict
     assert any(cause in judgement.unjudged["cluster2"] for cause in causes)
 
 
-def test_a_cluster_without_istio_has_nothing_to_say(mesh: LabStack, lab: Lab) -> None:
-    document = yaml.safe_load(lab.kubeconfig("cluster3").read_text())
-    bare = {"cluster3": ClusterAccess("cluster3", document)}
-    policy = placed(virtual_service(weight=-1), clusters=["cluster3"])
-    assert judged(bare, policy) == Judgement()
-
-
 def test_the_rights_that_the_documentation_names_are_enough(
     accesses: dict[str, ClusterAccess], clusters: list[Kubectl]
 ) -> None:
