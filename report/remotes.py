@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from health.observed import Observed, Unknown
+from health.standing import read_peers
 from topology.facts import links
 
 
@@ -12,7 +13,7 @@ class Remotes:
 
     Attributes:
         expected: those that the mesh declares.
-        configured: those of them that it has a kubeconfig of.
+        configured: those of them that it has a usable kubeconfig of.
         connected: those of them that every istiod of it that answers is in step with.
         unknown: why neither can be told; empty where it can.
     """
@@ -45,11 +46,9 @@ def remotes_of(observed: Observed, name: str) -> Remotes:
         return Remotes(expected, (), (), seen.remote.reason)
     if isinstance(seen.istiods, Unknown):
         return Remotes(expected, (), (), seen.istiods.reason)
-    configured = {each.cluster for each in seen.remote}
-    synced = [{r.name for r in istiod.remotes if r.status == "synced"} for istiod in seen.istiods if istiod.remotes]
-    connected = set.intersection(*synced) if synced else set()
+    peers = read_peers(observed.mesh, seen)
     return Remotes(
         expected,
-        tuple(peer for peer in expected if peer in configured),
-        tuple(peer for peer in expected if peer in connected),
+        tuple(peer.name for peer in peers if peer.configured),
+        tuple(peer.name for peer in peers if peer.connected),
     )

@@ -1,6 +1,7 @@
 """Whether each cluster of a mesh is as it is declared, in the few things that `spanmesh status` shows; pure."""
 
 from health.standing.part import ClusterStanding, InStep, Part, PartName, exit_code
+from health.standing.reading import Peer, read_peers
 from health.standing.whole import standing
 
-__all__ = ["ClusterStanding", "InStep", "Part", "PartName", "exit_code", "standing"]
+__all__ = ["ClusterStanding", "InStep", "Part", "PartName", "Peer", "exit_code", "read_peers", "standing"]

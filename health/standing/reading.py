@@ -12,7 +12,7 @@ SYNCED = "synced"
 
 
 @dataclass(frozen=True)
-class _Peer:
+class Peer:
     """How one cluster that should be read is read.
 
     Attributes:
@@ -37,10 +37,9 @@ def remotes(mesh: Mesh, cluster: ObservedCluster) -> Part:
         mesh: the declared mesh.
         cluster: what was seen of it.
     """
-    declared = [link.peer.name for link in links(mesh) if link.reader.name == cluster.name]
     held = _held(cluster)
-    peers = [_peer(name, held, cluster) for name in declared]
-    extra = sorted((held or {}).keys() - set(declared))
+    peers = read_peers(mesh, cluster)
+    extra = sorted((held or {}).keys() - {peer.name for peer in peers})
     failures = [reason for peer in peers for reason in peer.reasons]
     failures += [f"its remote Secret holds {name}, which it should not read: `pulumi up`" for name in extra]
     untold = [each.reason for each in (cluster.istiods,) if isinstance(each, Unknown)]
@@ -68,12 +67,23 @@ def remotes(mesh: Mesh, cluster: ObservedCluster) -> Part:
     )
 
 
+def read_peers(mesh: Mesh, cluster: ObservedCluster) -> list[Peer]:
+    """The clusters that one should read, in the mesh's order.
+
+    Args:
+        mesh: the declared mesh.
+        cluster: what was seen of the one that reads.
+    """
+    held = _held(cluster)
+    return [_peer(link.peer.name, held, cluster) for link in links(mesh) if link.reader.name == cluster.name]
+
+
 def _held(cluster: ObservedCluster) -> dict[str, RemoteKubeconfig] | None:
     """By cluster, what the remote Secret holds; None: it may not be read."""
     return None if isinstance(cluster.remote, Unknown) else {each.cluster: each for each in cluster.remote}
 
 
-def _peer(name: str, held: dict[str, RemoteKubeconfig] | None, cluster: ObservedCluster) -> _Peer:
+def _peer(name: str, held: dict[str, RemoteKubeconfig] | None, cluster: ObservedCluster) -> Peer:
     statuses = _statuses(name, cluster)
     reasons: list[str] = []
     configured: bool | None
@@ -87,12 +97,12 @@ def _peer(name: str, held: dict[str, RemoteKubeconfig] | None, cluster: Observed
         configured = not held[name].problem
         reasons += [f"its kubeconfig for {name} cannot be used: {held[name].problem}"] if not configured else []
     if not statuses:
-        return _Peer(name, configured, None, statuses, tuple(reasons))
+        return Peer(name, configured, None, statuses, tuple(reasons))
     if configured is not False:
         behind = {pod: status or "not known" for pod, status in statuses.items() if status != SYNCED}
         reasons += [f"{pod} has not synced with {name}: {status}" for pod, status in behind.items()]
     connected = set(statuses.values()) == {SYNCED}
-    return _Peer(name, configured, connected, statuses, tuple(reasons))
+    return Peer(name, configured, connected, statuses, tuple(reasons))
 
 
 def _statuses(name: str, cluster: ObservedCluster) -> dict[str, str]:
