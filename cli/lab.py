@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from cli import lab_fault
 from cli.console import err, out
 from cli.environment import ISTIO_CURRENT
 from lab import Lab, LabError, LabStatus, lab_names
@@ -20,6 +21,8 @@ from lab.lab import Report
 from lab.load_balancer.cloud import known_clouds
 
 app = typer.Typer(no_args_is_help=True, help="The lab: real clusters in regions that cannot reach each other.")
+
+app.add_typer(lab_fault.app, name="fault")
 
 Name = Annotated[str, typer.Argument(help="Name of the lab.")]
 _FOLLOW_SECONDS = 0.5

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab import cgroups, network
 from lab.cluster import wait_until
 from lab.errors import LabError
+from lab.faults.faults import Faults
 from lab.growth import grown
 from lab.kubeconfig import entry, merged
 from lab.load_balancer.cloud import Cloud, load_cloud
@@ -239,6 +240,15 @@ class Lab:
             LabError: there is no such lab.
         """
         return Outside(self.name, self._folders.plan().namespace(network.OUTSIDE))
+
+    @property
+    def faults(self) -> Faults:
+        """Faults of networks and machines, each for as long as a `with` block lasts.
+
+        Raises:
+            LabError: there is no such lab.
+        """
+        return Faults(self, self._folders.plan())
 
     def play_cloud(
         self,
