@@ -22,6 +22,7 @@ from live.sources import Sources, engine_stack_outputs
 from policy.files import read_items
 from policy.review import gather
 from topology import MeshConfigError, load_mesh, load_sample, members
+from topology.given_trust import GivenTrust
 
 config = pulumi.Config()
 group = config.get("group")
@@ -32,7 +33,7 @@ try:
     sources = Sources(Path.cwd(), engine_stack_outputs)
     accesses = read_accesses(declared, clusters, sources)
     links = Access() if group else Access(ca_certificates(declared, sources), in_use(accesses))
-    given = None if group else read_given_trust(declared, sources)
+    given = GivenTrust() if group else read_given_trust(declared, sources)
     answering = check_clusters(declared, group, accesses)
     up = set() if group else clusters_up(declared, engine_stack_outputs)
     gathered = gather(declared, read_items(declared.policies, Path.cwd()))

@@ -68,7 +68,7 @@ class ClusterCA(pulumi.ComponentResource):
             name: the component's name.
             cluster: for messages.
             namespace: namespace of istiod.
-            root_pem: the root, or the roots that are trusted.
+            root_pem: the roots that are trusted.
             chain_pem: the certificate and those above it, the root last.
             key_pem: the certificate's key.
             renewal: how to have a new certificate.
@@ -102,6 +102,7 @@ class IntermediateCAArgs:
         rsa_bits: length of an RSA key.
         validity_days: lifetime of the certificate.
         rotate: any text; another one makes a new key and certificate.
+        trusted: the roots that are trusted, PEM; None: the one that signs.
     """
 
     cluster: str
@@ -111,6 +112,7 @@ class IntermediateCAArgs:
     rsa_bits: int = 4096
     validity_days: int = 730
     rotate: str = ""
+    trusted: pulumi.Input[str] | None = None
 
 
 class IntermediateCA(ClusterCA):
@@ -145,7 +147,7 @@ class IntermediateCA(ClusterCA):
             name,
             cluster=args.cluster,
             namespace=args.namespace,
-            root_pem=args.root.cert_pem,
+            root_pem=args.root.cert_pem if args.trusted is None else args.trusted,
             chain_pem=pulumi.Output.concat(cert.cert_pem, args.root.cert_pem),
             key_pem=key.private_key_pem_pkcs8,
             renewal="Change its `trust.rotate` and run `pulumi up`",
@@ -162,6 +164,7 @@ class ProvidedIntermediateCAArgs:
         namespace: namespace of istiod.
         certificate: PEM: the cluster's certificate, then those between it and the root.
         private_key: the certificate's key, PEM.
+        trusted: the roots that are trusted, PEM; None: the one that is given.
     """
 
     cluster: str
@@ -169,6 +172,7 @@ class ProvidedIntermediateCAArgs:
     namespace: pulumi.Input[str]
     certificate: str
     private_key: str
+    trusted: pulumi.Input[str] | None = None
 
 
 class ProvidedIntermediateCA(ClusterCA):
@@ -181,7 +185,7 @@ class ProvidedIntermediateCA(ClusterCA):
             name,
             cluster=args.cluster,
             namespace=args.namespace,
-            root_pem=args.root.cert_pem,
+            root_pem=args.root.cert_pem if args.trusted is None else args.trusted,
             chain_pem=chain,
             key_pem=args.private_key,
             renewal="Give another `trust.certificate` and `trust.key`",
@@ -233,6 +237,7 @@ class RequestedIntermediateCAArgs:
         algorithm: ECDSA (P-256) or RSA.
         rsa_bits: length of an RSA key.
         rotate: any text; another one makes a new key and request, and no certificate of the old key fits any more.
+        trusted: the roots that are trusted, PEM; None: the one that is given.
     """
 
     cluster: str
@@ -242,6 +247,7 @@ class RequestedIntermediateCAArgs:
     algorithm: Algorithm = "ECDSA"
     rsa_bits: int = 4096
     rotate: str = ""
+    trusted: pulumi.Input[str] | None = None
 
 
 class RequestedIntermediateCA(ClusterCA):
@@ -277,7 +283,7 @@ class RequestedIntermediateCA(ClusterCA):
             name,
             cluster=args.cluster,
             namespace=args.namespace,
-            root_pem=args.root.cert_pem,
+            root_pem=args.root.cert_pem if args.trusted is None else args.trusted,
             chain_pem=chain,
             key_pem=pulumi.Output.all(key.private_key_pem_pkcs8, key.public_key_pem, request.cert_request_pem).apply(
                 of_this_key

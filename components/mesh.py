@@ -13,7 +13,7 @@ from components.mirrored_policy import MirroredPolicy, MirroredPolicyArgs
 from components.trust import Trust, TrustArgs
 from policy.world import Placed
 from topology import links, model
-from topology.certificates import GivenTrust
+from topology.given_trust import GivenTrust
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MeshArgs:
         providers: one provider for each cluster, by Istio's cluster name.
         on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
         access: certificates of API servers, and what waits for those that read them.
-        given: root and intermediates of a mesh whose root is provided.
+        given: the roots that are provided, and the intermediates under them.
         policy: Istio policy, and the clusters that each object goes to.
     """
 
@@ -33,7 +33,7 @@ class MeshArgs:
     providers: Mapping[str, k8s.Provider]
     on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
-    given: GivenTrust | None = None
+    given: GivenTrust = field(default_factory=GivenTrust)
     policy: Sequence[Placed] = ()
 
 
@@ -90,7 +90,7 @@ class Mesh(pulumi.ComponentResource):
         """What the stack exports; nothing secret."""
         return {
             **_mesh_summary(mesh),
-            "root": self.trust.summary(),
+            **_trust_summary(self.trust),
             "clusters": {
                 c.name: {
                     **_cluster_summary(c),
@@ -111,7 +111,7 @@ class TrustAndLinksArgs:
         providers: one provider for each cluster, by Istio's cluster name.
         up: names of the clusters that the stacks of their groups have brought up: only they are linked.
         access: certificates of API servers, and what waits for those that read them.
-        given: root and intermediates of a mesh whose root is provided.
+        given: the roots that are provided, and the intermediates under them.
         policy: Istio policy, and the clusters that each object goes to.
     """
 
@@ -119,7 +119,7 @@ class TrustAndLinksArgs:
     providers: Mapping[str, k8s.Provider]
     up: Collection[str]
     access: Access = field(default_factory=Access)
-    given: GivenTrust | None = None
+    given: GivenTrust = field(default_factory=GivenTrust)
     policy: Sequence[Placed] = ()
 
 
@@ -160,7 +160,7 @@ class TrustAndLinks(pulumi.ComponentResource):
         """What the stack exports; nothing secret."""
         return {
             **_mesh_summary(mesh),
-            "root": self.trust.summary(),
+            **_trust_summary(self.trust),
             "clusters": {
                 c.name: {
                     **_cluster_summary(c),
@@ -239,6 +239,10 @@ def _mirrored_policy(
 
 def _mesh_summary(mesh: model.Mesh) -> dict[str, Any]:
     return {"meshId": mesh.id, "trustDomain": mesh.trust_domain}
+
+
+def _trust_summary(trust: Trust) -> dict[str, pulumi.Input[object]]:
+    return {"root": trust.summary(), "rotation": trust.rotation_summary(), "expiries": trust.expiries()}
 
 
 def _cluster_summary(cluster: model.Cluster) -> dict[str, Any]:

@@ -24,12 +24,14 @@ class RootCAArgs:
         rsa_bits: length of an RSA key.
         validity_days: lifetime of the certificate.
         protect: whether Pulumi refuses to delete key and certificate.
+        common_name: its subject's; two roots that are trusted together are told apart by it.
     """
 
     algorithm: Algorithm = "ECDSA"
     rsa_bits: int = 4096
     validity_days: int = 3650
     protect: bool = True
+    common_name: str = "Root CA"
 
 
 def private_key(name: str, algorithm: Algorithm, rsa_bits: int, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
@@ -95,7 +97,7 @@ class RootCA(pulumi.ComponentResource):
             set_subject_key_id=True,
             validity_period_hours=args.validity_days * HOURS_A_DAY,
             allowed_uses=["cert_signing", "crl_signing"],
-            subject=tls.SelfSignedCertSubjectArgs(common_name="Root CA", organization="Istio"),
+            subject=tls.SelfSignedCertSubjectArgs(common_name=args.common_name, organization="Istio"),
             # One CA below: the clusters' intermediates, which can therefore make no further ones.
             **path_length(1),
             opts=pulumi.ResourceOptions(

@@ -1,19 +1,23 @@
-"""The root and intermediates that the user brings, read from where the stack file says and checked."""
+"""The roots and intermediates that the user brings, read from where the stack file says and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from live.division import has_cacerts
 from live.kubeconfig import ClusterAccess
 from live.sources import Sources
-from topology import Cluster, Mesh, MeshConfigError, Problem
-from topology.certificates import ROOT_KEY, GivenIntermediate, GivenTrust, check_provided
+from topology import Mesh, MeshConfigError, Problem
 from topology.checks.keys import cluster_keys
+from topology.given_trust import NEW_ROOT_KEY, ROOT_KEY, GivenIntermediate, GivenRoot, GivenTrust, check_provided
+from topology.root_rotation import signing_source, signs_under_new
 from topology.source import Source
 
 
-def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust | None:
-    """Certificates and keys of a mesh whose root is provided; None where Pulumi makes the root.
+def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust:
+    """Certificates and keys of the roots that are provided: the present one, and the new one of a rotation.
+
+    Intermediates of a root that does not sign any more are not read: their files may be gone.
 
     Args:
         mesh: the declared mesh.
@@ -22,34 +26,70 @@ def read_given_trust(mesh: Mesh, sources: Sources) -> GivenTrust | None:
     Raises:
         MeshConfigError: with the faults of every cluster: a text that is not there, or that cannot be used.
     """
-    if mesh.trust.root_certificate is None:
-        return None
-    problems: list[Problem] = []
-
-    def read(source: Source, key: str) -> str:
-        try:
-            return sources.read(source, key)
-        except MeshConfigError as error:
-            problems.extend(error.problems)
-            return ""
-
-    def intermediate(cluster: Cluster, key: str, certificate: Source) -> GivenIntermediate:
-        text = read(certificate, f"{key}.certificate")
-        private_key = read(cluster.trust.key, f"{key}.key") if cluster.trust.key else None
-        return GivenIntermediate(cluster.name, key, text, private_key)
-
-    given = GivenTrust(
-        read(mesh.trust.root_certificate, ROOT_KEY),
-        {
-            cluster.name: intermediate(cluster, f"{key}.trust", cluster.trust.certificate)
-            for key, cluster in cluster_keys(mesh)
-            if cluster.trust.certificate
-        },
-    )
+    reading = _Reading(sources)
+    trust, rotation = mesh.trust, mesh.trust.rotation
+    present = new = None
+    if trust.root_certificate is not None:
+        present = GivenRoot(
+            reading.text(trust.root_certificate, ROOT_KEY),
+            {} if signs_under_new(trust) else reading.intermediates(_present(mesh)),
+            ROOT_KEY,
+        )
+    if rotation is not None and rotation.root_certificate is not None:
+        new = GivenRoot(
+            reading.text(rotation.root_certificate, NEW_ROOT_KEY), reading.intermediates(_next(mesh)), NEW_ROOT_KEY
+        )
+    given = GivenTrust(present, new)
     # What could not be read is not judged too.
-    if problems := problems or check_provided(given, datetime.now(UTC)):
+    if problems := reading.problems or check_provided(given, datetime.now(UTC)):
         raise MeshConfigError(problems)
     return given
+
+
+@dataclass(frozen=True)
+class _Declared:
+    cluster: str
+    key: str
+    certificate: Source
+    private_key: Source | None
+
+
+def _present(mesh: Mesh) -> Iterator[_Declared]:
+    for key, cluster in cluster_keys(mesh):
+        if cluster.trust.certificate:
+            yield _Declared(cluster.name, f"{key}.trust", cluster.trust.certificate, cluster.trust.key)
+
+
+def _next(mesh: Mesh) -> Iterator[_Declared]:
+    for key, cluster in cluster_keys(mesh):
+        if (following := cluster.trust.next) and following.certificate:
+            yield _Declared(cluster.name, f"{key}.trust.next", following.certificate, following.key)
+
+
+class _Reading:
+    """Reads on where a text is not there, so that all that are missing are named at once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self.problems: list[Problem] = []
+
+    def text(self, source: Source, key: str) -> str:
+        try:
+            return self._sources.read(source, key)
+        except MeshConfigError as error:
+            self.problems.extend(error.problems)
+            return ""
+
+    def intermediates(self, declared: Iterable[_Declared]) -> dict[str, GivenIntermediate]:
+        return {
+            each.cluster: GivenIntermediate(
+                each.cluster,
+                each.key,
+                self.text(each.certificate, f"{each.key}.certificate"),
+                self.text(each.private_key, f"{each.key}.key") if each.private_key else None,
+            )
+            for each in declared
+        }
 
 
 def losing_trust(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> list[Problem]:
@@ -59,14 +99,18 @@ def losing_trust(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> list[Prob
         mesh: the declared mesh.
         accesses: the clusters of this stack that answer.
     """
+    if signing_source(mesh.trust) == "generated":
+        return []
+    declared = _next(mesh) if signs_under_new(mesh.trust) else _present(mesh)
+    given = {each.cluster for each in declared}
+    which = "next.certificate" if signs_under_new(mesh.trust) else "certificate"
     return [
         Problem(
-            f"{key}.trust.certificate",
+            f"{key}.trust.{which}",
             f"missing, and cluster {cluster.name} runs with a CA: waiting for one would take Istio away from it",
             "Give the certificate. For a request while the cluster runs, set `request: true` under the generated root "
             "first, or bring `certificate` and `key`",
         )
         for key, cluster in cluster_keys(mesh)
-        if mesh.trust.root == "provided" and cluster.trust.certificate is None and cluster.name in accesses
-        if has_cacerts(accesses[cluster.name])
+        if cluster.name not in given and cluster.name in accesses and has_cacerts(accesses[cluster.name])
     ]

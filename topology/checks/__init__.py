@@ -13,6 +13,7 @@ def check(mesh: Mesh) -> list[Problem]:
         *access.kubeconfigs(mesh),
         *access.api_servers(mesh),
         *trust.certificates(mesh),
+        *trust.rotation(mesh),
         *trust.lifetimes(mesh),
         *istio.identity_in_values(mesh),
         *istio.versions(mesh),

@@ -9,7 +9,8 @@ from components.providers import cluster_provider
 from tests.authority import root
 from tests.unit.components.recording import Recorder, record
 from topology import load_mesh
-from topology.certificates import GivenIntermediate, GivenTrust, describe
+from topology.certificates import describe
+from topology.given_trust import GivenIntermediate, GivenRoot, GivenTrust
 
 ACME = root()
 CLUSTERS = ("cluster1", "cluster2", "cluster3")
@@ -40,7 +41,7 @@ def recorded() -> tuple[Recorder, Any]:
     def program() -> Any:
         declared = load_mesh(DECLARED)
         providers = {name: cluster_provider(name, "kubeconfig", False) for name in CLUSTERS}
-        mesh = Mesh("mesh", MeshArgs(declared, providers, given=GivenTrust(ACME.pem, given)))
+        mesh = Mesh("mesh", MeshArgs(declared, providers, given=GivenTrust(GivenRoot(ACME.pem, given))))
         return mesh.summary(declared)
 
     return record(program)

@@ -14,15 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.authority import DAY, NOW, Authority, p256, root
 from topology.certificates import (
     INTERMEDIATE_NOTICE,
-    GivenIntermediate,
-    GivenTrust,
     UnfitCertificateError,
     chain_to_root,
     check_answers_request,
-    check_provided,
     describe,
     expiry_warning,
 )
+from topology.given_trust import GivenIntermediate, GivenRoot, GivenTrust, check_provided
 
 ROOT_KEY = "spanmesh:mesh.trust.rootCertificate"
 TRUST = "spanmesh:mesh.clusters[{}].trust"
@@ -46,7 +44,8 @@ class Given:
             name: GivenIntermediate(name, TRUST.format(n), self.certificates[n], self.keys[n])
             for n, name in enumerate(("cluster1", "cluster2"))
         }
-        return [(problem.key, str(problem)) for problem in check_provided(GivenTrust(self.root, intermediates), NOW)]
+        given = GivenTrust(GivenRoot(self.root, intermediates))
+        return [(problem.key, str(problem)) for problem in check_provided(given, NOW)]
 
     def first(self, one: Authority, above: str = "") -> "Given":
         return replace(self, certificates=(one.pem + above, self.certificates[1]), keys=(one.key_pem, self.keys[1]))
