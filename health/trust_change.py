@@ -1,22 +1,32 @@
 """Whether every proxy and every istiod is ready for another root to sign, or for one to be trusted no more."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from health.observed import ProxyTrust, Unknown
+from health.checks.trust import root_of
+from health.observed import Certificate, ProxyTrust, Unknown
+
+# Of many alike, so many are named.
+NAMED = 3
+RESTART = (
+    ". Restart its workload: it was started without PROXY_CONFIG_XDS_AGENT, and takes no other roots while it runs"
+)
 
 
 @dataclass(frozen=True)
 class IstiodSigning:
-    """Under which root one istiod pod signs: the last certificate of the chain that it shows at port 15012.
+    """By what one istiod pod signs, as the chain says that it shows at port 15012.
 
     Attributes:
         pod: its name.
         root: fingerprint of the root, SHA-256, lower-case hex.
+        intermediate: fingerprint of the CA that issued its own certificate, likewise.
     """
 
     pod: str
     root: str
+    intermediate: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,11 +37,14 @@ class HeldTrust:
         istiods: by pod; Unknown: one does not say.
         proxies: those that answered.
         silent: by ``pod.namespace``, why a running proxy did not answer.
+        fixed: ``pod.namespace`` of those that were started without PROXY_CONFIG_XDS_AGENT: while they run, they keep
+            the roots that they started with.
     """
 
     istiods: tuple[IstiodSigning, ...] | Unknown
     proxies: tuple[ProxyTrust, ...]
     silent: Mapping[str, str]
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,20 @@ class Obstacle:
     why: str
 
 
+def signing_root(chain: Sequence[Certificate], known: Iterable[Certificate]) -> str:
+    """Fingerprint of the root under which the first certificate of a chain stands; empty: none that is known.
+
+    istiod appends its whole bundle to the chain of a workload (istio: security/pkg/server/ca), so that what stands last
+    in it may be another root; and the root itself may be missing, as TLS allows.
+
+    Args:
+        chain: a certificate and those that came with it.
+        known: roots that are trusted somewhere.
+    """
+    found = root_of(chain, [*(each for each in chain[1:] if each.subject == each.issuer), *known])
+    return found.fingerprint if found else ""
+
+
 def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
     """What stands against a change of trust; empty: it can be made, and no connection between proxies will fail.
 
@@ -73,22 +100,106 @@ def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> S
         held: by Istio's cluster name, what each cluster of the mesh holds; Unknown: it cannot be asked.
     """
     found: list[Obstacle] = []
+    known = known_roots(held.values())
     for cluster, each in held.items():
+        found += _unheard(cluster, each)
         if isinstance(each, Unknown):
-            found.append(Obstacle(cluster, "", each.reason))
             continue
-        found += [Obstacle(cluster, proxy, f"does not answer: {why}") for proxy, why in each.silent.items()]
-        if isinstance(each.istiods, Unknown):
-            found.append(Obstacle(cluster, "", each.istiods.reason))
-        else:
+        if not isinstance(each.istiods, Unknown):
             found += [
                 Obstacle(cluster, f"istiod {istiod.pod}", "signs under a root that would no longer be trusted")
                 for istiod in each.istiods
                 if istiod.root not in target.trusted
             ]
         for proxy in each.proxies:
+            cure = RESTART if proxy.proxy in each.fixed else ""
             if target.signs not in {root.fingerprint for root in proxy.roots}:
-                found.append(Obstacle(cluster, proxy.proxy, "does not trust the root that is to sign"))
-            if not proxy.chain or proxy.chain[-1].fingerprint not in target.trusted:
-                found.append(Obstacle(cluster, proxy.proxy, "shows a certificate of a root that would go"))
+                found.append(Obstacle(cluster, proxy.proxy, f"does not trust the root that is to sign{cure}"))
+            if not proxy.chain:
+                found.append(Obstacle(cluster, proxy.proxy, "has no certificate"))
+            elif signing_root(proxy.chain, known) not in target.trusted:
+                found.append(Obstacle(cluster, proxy.proxy, f"shows a certificate of a root that would go{cure}"))
     return found
+
+
+@dataclass(frozen=True)
+class SettledTrust:
+    """What every istiod and every proxy of one cluster comes to hold after a change.
+
+    Attributes:
+        intermediate: fingerprint of the cluster's intermediate.
+        roots: fingerprints of the roots that are trusted.
+        gone: fingerprints of those that are trusted no more.
+        renewed: whether proxies have a certificate of the intermediate already: istiod has them renew it only where
+            the text of the roots changed, else they do so in their own time.
+    """
+
+    intermediate: str
+    roots: frozenset[str]
+    gone: frozenset[str] = frozenset()
+    renewed: bool = True
+
+
+def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
+    """Who does not yet hold what was declared; empty: everybody does.
+
+    Args:
+        wanted: by Istio's cluster name.
+        held: by the same names, what each cluster holds; Unknown: it cannot be asked.
+    """
+    found: list[Obstacle] = []
+    for cluster, each in held.items():
+        want = wanted[cluster]
+        found += _unheard(cluster, each)
+        if isinstance(each, Unknown):
+            continue
+        if not isinstance(each.istiods, Unknown):
+            found += [
+                Obstacle(cluster, f"istiod {istiod.pod}", "does not sign by the declared intermediate yet")
+                for istiod in each.istiods
+                if istiod.intermediate != want.intermediate
+            ]
+        for proxy in each.proxies:
+            cure = RESTART if proxy.proxy in each.fixed else ""
+            trusted = {root.fingerprint for root in proxy.roots}
+            if not want.roots <= trusted:
+                found.append(Obstacle(cluster, proxy.proxy, f"does not trust every declared root yet{cure}"))
+            if want.gone & trusted:
+                found.append(Obstacle(cluster, proxy.proxy, f"still trusts a root that has gone{cure}"))
+            if want.renewed and want.intermediate not in {above.fingerprint for above in proxy.chain[1:]}:
+                found.append(
+                    Obstacle(cluster, proxy.proxy, f"has no certificate of the declared intermediate yet{cure}")
+                )
+    return found
+
+
+def told(found: Iterable[Obstacle]) -> list[str]:
+    """Obstacles in sentences for people: those alike together, ``cluster1: a.sample, b.sample and 7 more do not …``."""
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in found:
+        alike[each.cluster, each.why].append(each.who)
+    return [f"{cluster}: {_named(whose)}{why}" for (cluster, why), whose in alike.items()]
+
+
+def known_roots(held: Iterable[HeldTrust | Unknown]) -> list[Certificate]:
+    """Every root that some proxy trusts, each once."""
+    of_proxies = (proxy for each in held if not isinstance(each, Unknown) for proxy in each.proxies)
+    return list({root.fingerprint: root for proxy in of_proxies for root in proxy.roots}.values())
+
+
+def _unheard(cluster: str, held: HeldTrust | Unknown) -> Iterator[Obstacle]:
+    if isinstance(held, Unknown):
+        yield Obstacle(cluster, "", held.reason)
+        return
+    for proxy, why in held.silent.items():
+        yield Obstacle(cluster, proxy, f"does not answer: {why}")
+    if isinstance(held.istiods, Unknown):
+        yield Obstacle(cluster, "", held.istiods.reason)
+
+
+def _named(whose: Sequence[str]) -> str:
+    names = [each for each in whose if each]
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}: "

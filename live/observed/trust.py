@@ -7,6 +7,7 @@ from cryptography import x509
 
 from health.observed import Certificate, Trust
 from live.client import TIMEOUT
+from live.kubeconfig import ClusterAccess
 from live.observed.asked import Asked
 from live.observed.certificates import certificates, facts
 from live.pod_port import PodPortError, pod_socket
@@ -39,11 +40,15 @@ def _chain(asked: Asked) -> tuple[Certificate, ...]:
     ready = [pod.metadata.name for pod in pods if pod.metadata.deletion_timestamp is None and is_ready(pod)]
     if not ready:
         raise PodPortError("no istiod is ready: its certificates cannot be seen")
-    return served_chain(asked, ready[0])
+    return served_chain(asked.access, ready[0])
 
 
-def served_chain(asked: Asked, pod: str) -> tuple[Certificate, ...]:
+def served_chain(access: ClusterAccess, pod: str) -> tuple[Certificate, ...]:
     """The certificates that an istiod pod shows at its port 15012, its own first.
+
+    Args:
+        access: its cluster.
+        pod: its name.
 
     Raises:
         PodPortError: it shows none.
@@ -51,12 +56,12 @@ def served_chain(asked: Asked, pod: str) -> tuple[Certificate, ...]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # It is looked at, not relied on.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with pod_socket(asked.access, pod, NAMESPACE, XDS_TLS) as connected:
+    with pod_socket(access, pod, NAMESPACE, XDS_TLS) as connected:
         try:
             with context.wrap_socket(connected, server_hostname=f"istiod.{NAMESPACE}.svc") as tls:
                 shown = _unverified_chain(tls)
         except OSError as error:
-            raise PodPortError(f"pod {NAMESPACE}/{pod} in cluster {asked.name} does not speak TLS: {error}") from error
+            raise PodPortError(f"pod {NAMESPACE}/{pod} in cluster {access.name} does not speak TLS: {error}") from error
     return tuple(facts(x509.load_der_x509_certificate(der)) for der in shown)
 
 
