@@ -3,7 +3,6 @@
 Both count every answer, and what the proxy or curl said where there was none.
 """
 
-import re
 import shlex
 import uuid
 from collections import Counter
@@ -13,16 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubernetes import client
-
-from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
-from live.traffic import REQUEST_SECONDS, URL, client_pod
+from live.load_client import HELLO, OK, RECORD_END, LoadError, header_options, load_pod, run_in
+from live.traffic import REQUEST_SECONDS, URL
 
-HELLO = re.compile(r"Hello version: (?P<version>[^,\s]+), cluster: (?P<cluster>[^,\s]+),")
-OK = 200
-RECORD_END = "\x1e"
+__all__ = ["Answer", "Load", "LoadError", "LoadResult", "constant_requests", "requests_at_once"]
+
 # Slowest that a machine under load has been seen to send them one after the other, each a new connection.
 SECONDS_EACH = 0.1
 SCRIPT = """
@@ -34,10 +29,6 @@ while [ ! -e {stop} ] && [ ${{EPOCHREALTIME%.*}} -lt $end ]; do
 done
 rm -f {stop}; echo "done $n"
 """
-
-
-class LoadError(Exception):
-    """The requests broke off before they were over."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,7 @@ class Load:
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1)
-        self._printed = self._pool.submit(_run, self.access, self.pod, self.script, self.seconds)
+        self._printed = self._pool.submit(run_in, self.access, self.pod, self.script, self.seconds)
 
     def result(self) -> LoadResult:
         """Stop, and count; the same again when asked again.
@@ -116,7 +107,7 @@ class Load:
             LoadError: the requests broke off.
         """
         if self._result is None:
-            _run(self.access, self.pod, f"touch {self.stop_file}", REQUEST_SECONDS)
+            run_in(self.access, self.pod, f"touch {self.stop_file}", REQUEST_SECONDS)
             printed = self._printed.result()
             self._pool.shutdown()
             *lines, last = printed.splitlines() or [""]
@@ -158,11 +149,11 @@ def constant_requests(
         seconds=seconds,
         stop=stop,
         limit=REQUEST_SECONDS,
-        headers=_options(headers),
+        headers=header_options(headers),
         url=shlex.quote(url or URL.format(namespace=namespace)),
         pause=pause,
     )
-    load = Load(access, _pod(access, namespace), script, stop, seconds)
+    load = Load(access, load_pod(access, namespace), script, stop, seconds)
     with ExitStack() as stopped:
         stopped.callback(load.result)
         yield load
@@ -192,28 +183,13 @@ def requests_at_once(
     # curl itself counts from 1 to the number, and each answer closes its connection.
     asked = f"{url or URL.format(namespace=namespace)}?n=[1-{number}]"
     written = shlex.quote(f"\t%{{http_code}}\t%{{errormsg}}{RECORD_END}")
-    options = f"-m {REQUEST_SECONDS} {_options({'Connection': 'close', **(headers or {})})}"
+    options = f"-m {REQUEST_SECONDS} {header_options({'Connection': 'close', **(headers or {})})}"
     script = f"curl -s {options} -w {written} {shlex.quote(asked)}"
-    printed = _run(access, _pod(access, namespace), script, number * SECONDS_EACH + 2 * REQUEST_SECONDS)
+    printed = run_in(access, load_pod(access, namespace), script, number * SECONDS_EACH + 2 * REQUEST_SECONDS)
     each = [_untimed(record) for record in printed.split(RECORD_END)[:-1]]
     if len(each) != number:
         raise LoadError(f"{len(each)} of {number} requests of {access.name} ended in time")
     return LoadResult(each)
-
-
-def _pod(access: ClusterAccess, namespace: str) -> Any:
-    with api_client(access) as api:
-        return client_pod(client.CoreV1Api(api), access, namespace)
-
-
-def _run(access: ClusterAccess, pod: Any, script: str, seconds: float) -> str:
-    metadata = pod.metadata
-    command, limit = ["sh", "-c", script], seconds + 2 * REQUEST_SECONDS
-    return pod_exec(access, metadata.name, metadata.namespace, metadata.labels["app"], command, limit)
-
-
-def _options(headers: Mapping[str, str] | None) -> str:
-    return " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in (headers or {}).items())
 
 
 def _timed(line: str) -> Answer:

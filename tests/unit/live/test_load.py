@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from live import load
+from live import load, load_client
 from live.kubeconfig import ClusterAccess
 
 ACCESS = ClusterAccess("cluster1", {})
@@ -26,10 +26,10 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run(access: ClusterAccess, pod: str, namespace: str, container: str, command: list[str], seconds: float) -> str:
         return "" if command[-1].startswith("touch") else texts.pop(0)
 
-    monkeypatch.setattr(load, "api_client", no_client)
-    monkeypatch.setattr("live.load.client.CoreV1Api", lambda api: api)
-    monkeypatch.setattr(load, "client_pod", lambda *_: SimpleNamespace(metadata=metadata))
-    monkeypatch.setattr(load, "pod_exec", run)
+    monkeypatch.setattr(load_client, "api_client", no_client)
+    monkeypatch.setattr("live.load_client.client.CoreV1Api", lambda api: api)
+    monkeypatch.setattr(load_client, "client_pod", lambda *_: SimpleNamespace(metadata=metadata))
+    monkeypatch.setattr(load_client, "pod_exec", run)
     return texts
 
 
