@@ -81,9 +81,7 @@ class GatewayWorkload(pulumi.ComponentResource):
                         labels={**labels, "sidecar.istio.io/inject": "true"},
                         annotations={
                             "inject.istio.io/templates": "gateway",
-                            "proxy.istio.io/config": yaml.safe_dump(
-                                {"terminationDrainDuration": f"{args.gateway.drain_seconds}s"}
-                            ),
+                            "proxy.istio.io/config": yaml.safe_dump(_proxy_config(args)),
                         },
                     ),
                     spec=_pod(args, selector),
@@ -148,6 +146,24 @@ class GatewayWorkload(pulumi.ComponentResource):
             lambda status: load_balancer_addresses(status) or args.gateway.external_ips
         )
         self.register_outputs({"addresses": self.addresses})
+
+
+def _proxy_config(args: GatewayWorkloadArgs) -> dict[str, Any]:
+    """What differs from other proxies: its drain, how many connections it holds, and statistics of whom it refuses.
+
+    The limit is that of single listeners, because that of the whole proxy would fail its health checks as well.
+    https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/runtime
+    """
+    listeners = [f"0.0.0.0_{port}" for port in args.ports.values()]
+    return {
+        "terminationDrainDuration": f"{args.gateway.drain_seconds}s",
+        "runtimeValues": {
+            f"envoy.resource_limits.listener.{name}.connection_limit": str(args.gateway.max_connections)
+            for name in listeners
+        },
+        # Istio's proxies keep none of listeners unless they are asked for.
+        "proxyStatsMatcher": {"inclusionPrefixes": [f"listener.{name}." for name in listeners]},
+    }
 
 
 def _pod(args: GatewayWorkloadArgs, selector: dict[str, str]) -> k8s.core.v1.PodSpecArgs:

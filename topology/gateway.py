@@ -53,6 +53,12 @@ class Gateway(Declared):
     drain_seconds: int = Field(
         20, ge=1, description="How long a pod that ends goes on serving: a load balancer learns of it with delay."
     )
+    max_connections: int = Field(
+        20_000,
+        ge=1,
+        description="Connections that one pod holds at each of its ports. What comes beyond is closed at once; those "
+        "that are there stay. A proxy opens at least one for each remote Service that it calls.",
+    )
     resources: Resources = Field(
         default_factory=lambda: Resources(requests={"cpu": "100m", "memory": "128Mi"}),
         description="Requests and limits of the proxy.",

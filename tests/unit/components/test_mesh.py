@@ -36,6 +36,7 @@ DECLARED["clusters"][2]["eastWest"] = {
     "replicas": 3,
     "maxReplicas": 4,
     "drainSeconds": 40,
+    "maxConnections": 5000,
 }
 
 
@@ -119,8 +120,11 @@ def test_gateways_run_where_the_user_wants_apart_from_each_other_and_end_slowly(
         "topology.kubernetes.io/zone": "ScheduleAnyway",
         "kubernetes.io/hostname": "ScheduleAnyway",
     }
-    drain = yaml.safe_load(deployment["metadata"]["annotations"]["proxy.istio.io/config"])
-    assert drain == {"terminationDrainDuration": "40s"}
+    proxy = yaml.safe_load(deployment["metadata"]["annotations"]["proxy.istio.io/config"])
+    assert proxy["terminationDrainDuration"] == "40s"
+    # That of the whole proxy would fail its health checks as well.
+    assert proxy["runtimeValues"] == {"envoy.resource_limits.listener.0.0.0.0_15443.connection_limit": "5000"}
+    assert proxy["proxyStatsMatcher"] == {"inclusionPrefixes": ["listener.0.0.0.0_15443."]}
     assert pod["terminationGracePeriodSeconds"] > 40
     autoscaler = recorded[0].named("mesh-cluster3-east-west-gateway-autoscaler").inputs["spec"]
     assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (3, 4)
