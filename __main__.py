@@ -19,6 +19,7 @@ from live.preflight import check_clusters
 from live.release_failure import explain_failed_release
 from live.remote_sync import in_use
 from live.sources import Sources, engine_stack_outputs
+from live.trust.guard import guard_trust
 from policy.files import read_items
 from policy.review import gather
 from topology import MeshConfigError, load_mesh, load_sample, members
@@ -42,6 +43,7 @@ try:
         answering = {name: access for name, access in answering.items() if name in up}
     if not group:
         check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
+        guard_trust(declared, given, accesses)
     mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases=not divided))
 except MeshConfigError as error:
     raise pulumi.RunError(str(error)) from error

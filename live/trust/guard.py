@@ -1,0 +1,134 @@
+"""No change of the roots is declared before every proxy of the mesh can stand it.
+
+A pull request may carry any stage of a rotation, or another root altogether. So the program itself asks the clusters,
+and refuses what would make connections between proxies fail.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+import pulumi
+
+from health.observed import Unknown
+from health.trust_change import HeldTrust, Obstacle, TrustTarget, obstacles, told
+from live.kubeconfig import ClusterAccess
+from live.trust.held import read_all_held
+from live.trust.record import Recorded, UnreadableStateError, recorded_trust
+from topology import Mesh, MeshConfigError, Problem
+from topology.given_trust import GivenTrust
+from topology.root_rotation import Stage, stage_of
+from topology.trust_set import TrustSet, declared_set
+
+Held = Mapping[str, HeldTrust | Unknown]
+Ask = Callable[[Mapping[str, ClusterAccess]], Held]
+
+KEY = "spanmesh:mesh.trust"
+STAGE_KEY = f"{KEY}.rotation.stage"
+# kubelet brings `cacerts` to istiod within about 90 s, and proxies have what follows from it within 15 s more.
+PATIENCE_SECONDS = 180
+LOOK_SECONDS = 3
+PROGRESS_SECONDS = 15
+IN_STEPS = (
+    f"Go one stage at a time, each with `pulumi up`: `trust.rotation.stage` {Stage.BOTH_TRUSTED}, {Stage.NEW_SIGNS}, "
+    f"{Stage.NEW_ONLY}, then without `rotation`; back likewise. `spanmesh rotate root` does it"
+)
+LATER = (
+    "Proxies get roots and certificates by themselves, within two minutes after the stage before: run `pulumi up` "
+    "again. What does not answer or will not change has to be put right first"
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of trust that is declared.
+
+    Attributes:
+        wanted: the roots that are declared.
+        last: those that the last update declared; None: not known.
+    """
+
+    wanted: TrustSet
+    last: TrustSet | None
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether no waiting helps: a stage is left out, and nobody is being told to trust what is to sign."""
+        if None in self.wanted.signs:
+            return True
+        return self.last is not None and bool(
+            self.wanted.signs - self.last.trusted or self.last.signs - self.wanted.trusted
+        )
+
+    def obstacles(self, held: Held) -> list[Obstacle]:
+        """What stands against it, each thing once."""
+        targets = [TrustTarget(signs, self.wanted.trusted) for signs in sorted(self.wanted.signs, key=str)]
+        return list(dict.fromkeys(each for target in targets for each in obstacles(target, held)))
+
+
+def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAccess], ask: Ask = read_all_held) -> None:
+    """Stop where the declared trust differs from the recorded one, and some proxy or istiod is not ready for it.
+
+    Where nothing changes, no cluster is asked. A preview warns; an update waits for what comes by itself, and refuses
+    then. A cluster that does not answer refuses the change, whatever `skipUpdateUnreachable` says: nobody can tell what
+    its proxies trust.
+
+    Args:
+        mesh: the declared mesh.
+        given: the roots that are provided.
+        accesses: every cluster of the mesh, by Istio's name.
+        ask: what the clusters hold.
+
+    Raises:
+        MeshConfigError: with what is missing, and where.
+    """
+    try:
+        recorded = recorded_trust(mesh.trust, pulumi.get_stack())
+    except UnreadableStateError as error:
+        cause = f"whether the roots change cannot be told, for the stack's state cannot be read: {error}"
+        problem = Problem(KEY, cause, "See whether `pulumi stack export` works")
+        if not pulumi.runtime.is_dry_run():
+            raise MeshConfigError([problem]) from error
+        pulumi.log.warn(str(problem))
+        return
+    if (change := _change(mesh, given, recorded)) is None:
+        return
+    if pulumi.runtime.is_dry_run():
+        _forewarn(mesh, change, ask(accesses))
+        return
+    found = _waited_for(change, lambda: ask(accesses))
+    if found:
+        raise MeshConfigError([_problem(mesh, change, found)])
+
+
+def _change(mesh: Mesh, given: GivenTrust, recorded: Recorded) -> Change | None:
+    wanted = declared_set(mesh.trust, given, recorded.made)
+    return None if wanted == recorded.last else Change(wanted, recorded.last)
+
+
+def _forewarn(mesh: Mesh, change: Change, held: Held) -> None:
+    if change.last is None:
+        # A mesh that is not there yet is previewed where its clusters may be out of reach; preflight says of those.
+        held = {cluster: each for cluster, each in held.items() if not isinstance(each, Unknown)}
+    if found := change.obstacles(held):
+        what = "refuse this" if change.in_vain else "wait"
+        pulumi.log.warn(f"an update would {what}: {_problem(mesh, change, found)}")
+
+
+def _waited_for(change: Change, ask: Callable[[], Held]) -> list[Obstacle]:
+    started = reported = monotonic()
+    while (found := change.obstacles(ask())) and not change.in_vain:
+        now = monotonic()
+        if now - started > PATIENCE_SECONDS:
+            break
+        if now - reported > PROGRESS_SECONDS:
+            reported = now
+            pulumi.log.info(f"the roots change once every proxy is ready: {'; '.join(told(found))}")
+        sleep(LOOK_SECONDS)
+    return found
+
+
+def _problem(mesh: Mesh, change: Change, found: list[Obstacle]) -> Problem:
+    key = STAGE_KEY if stage_of(mesh.trust) is not Stage.OLD else KEY
+    cause = f"the roots cannot change yet: {'; '.join(told(found))}"
+    return Problem(key, cause, IN_STEPS if change.in_vain else LATER)

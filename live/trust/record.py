@@ -1,0 +1,75 @@
+"""The trust that the stack's own state records: what the last update declared, and the roots that Pulumi has made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from topology.certificates import describe
+from topology.model import Trust
+from topology.root_rotation import new_generation, root_name
+from topology.trust_set import TrustSet
+
+# What __main__.py makes: the component Trust of the component called `mesh`.
+COMPONENT = "mesh-trust"
+TRUST = "spanmesh:index:Trust"
+KEY = "tls:index/privateKey:PrivateKey"
+CERTIFICATE = "tls:index/selfSignedCert:SelfSignedCert"
+HOURS_A_DAY = 24
+
+
+class UnreadableStateError(Exception):
+    """The engine does not give the stack's state; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the state says of trust.
+
+    Attributes:
+        last: what the last update declared; None: no update has brought trust up, or the record of it was lost.
+        made: fingerprints of the roots that Pulumi has made and would not make anew, by generation.
+    """
+
+    last: TrustSet | None
+    made: Mapping[int, str]
+
+
+def recorded_trust(trust: Trust, stack: str) -> Recorded:
+    """What the state of the stack that runs says.
+
+    Args:
+        trust: what is declared now.
+        stack: the stack's name.
+
+    Raises:
+        UnreadableStateError: the engine does not say.
+    """
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    except Exception as error:
+        raise UnreadableStateError(str(error).rsplit("returned an error: ", 1)[-1]) from error
+    of = {(each["type"], urn.rpartition("::")[2]): each.get("outputs") or {} for urn, each in answer["outputs"].items()}
+    generations = {trust.generation, new_generation(trust)}
+    made = {each: _made(of, root_name(COMPONENT, each), trust) for each in generations}
+    return Recorded(
+        _last(of.get((TRUST, COMPONENT), {})), {each: fingerprint for each, fingerprint in made.items() if fingerprint}
+    )
+
+
+def _last(outputs: Mapping[str, Any]) -> TrustSet | None:
+    if "trusted" in outputs and "signs" in outputs:
+        return TrustSet(frozenset(outputs["signs"]), frozenset(outputs["trusted"]))
+    # Before rotations could be declared, there was one root.
+    one = (outputs.get("root") or {}).get("sha256")
+    return TrustSet(frozenset({one}), frozenset({one})) if one else None
+
+
+def _made(of: Mapping[tuple[str, str], Mapping[str, Any]], name: str, trust: Trust) -> str | None:
+    key, certificate = of.get((KEY, f"{name}-key"), {}), of.get((CERTIFICATE, f"{name}-cert"), {})
+    wanted = (trust.algorithm, trust.root_validity_days * HOURS_A_DAY)
+    stands = (key.get("algorithm"), certificate.get("validityPeriodHours"))
+    if stands != wanted or (trust.algorithm == "RSA" and key.get("rsaBits") != trust.rsa_bits):
+        return None
+    return describe(certificate["certPem"]).sha256
