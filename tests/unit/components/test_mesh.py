@@ -1,5 +1,6 @@
 """How the components of a mesh hang together: which cluster, which certificate, which order."""
 
+import re
 from typing import Any
 
 import pytest
@@ -206,3 +207,25 @@ def test_the_sample_takes_a_new_connection_for_each_request(recorded: tuple[Reco
     for rule in rules:
         assert rule["spec"]["host"] == "helloworld.sample.svc.cluster.local"
         assert rule["spec"]["trafficPolicy"]["connectionPool"]["http"] == {"maxRequestsPerConnection": 1}
+
+
+def test_the_proxies_of_the_sample_count_their_connections_to_it(recorded: tuple[Recorder, Any]) -> None:
+    """By the regular expressions that Envoy holds against the whole name of a counter."""
+    name = "cluster.outbound|5000||helloworld.sample.svc.cluster.local"
+    templates = [r.inputs["spec"]["template"] for r in recorded[0].of("Deployment")]
+    asked = [
+        each["metadata"]["annotations"]["sidecar.istio.io/statsInclusionRegexps"].split(",")
+        for each in templates
+        if each["metadata"]["labels"].get("app") in ("helloworld", "sleep")
+    ]
+    assert len(asked) == 2 * len(CLUSTERS)
+    for expressions in asked:
+
+        def counted(counter: str, expressions: list[str] = expressions) -> bool:
+            return any(re.fullmatch(expression, counter) for expression in expressions)
+
+        assert counted(f"{name};.upstream_rq_retry")
+        assert counted(f"{name}.upstream_cx_connect_fail")
+        assert counted(f"{name};.ssl.fail_verify_error")
+        assert counted("listener.0.0.0.0_15006.ssl.connection_error")
+        assert not counted("cluster.outbound|5000||other.sample.svc.cluster.local;.upstream_rq_retry")

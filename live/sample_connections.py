@@ -1,0 +1,111 @@
+"""What the sample's proxies count of the connections between them: failures that a retry hid from the client as well.
+
+Istio has the client's proxy send a request again, to another endpoint, when it could not connect or a handshake failed
+(https://istio.io/latest/docs/concepts/traffic-management/#retries). So a client with no failed request proves nothing
+of the connections by itself.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from urllib.parse import quote
+
+from kubernetes import client
+
+from live.client import TIMEOUT, api_client
+from live.kubeconfig import ClusterAccess
+from live.pod_port import pod_http
+
+ADMIN = 15000
+PROXY = "istio-proxy"
+ANNOTATION = "sidecar.istio.io/statsInclusionRegexps"
+# Istio up to 1.22 writes the name of a statistic behind `.`, later ones behind `;.`.
+CLIENT = re.compile(r"^cluster\.outbound\|5000\|[^|]*\|helloworld\.[^:;]*;?\.(?P<name>(upstream_(cx|rq)_|ssl\.).*): ")
+SERVER = re.compile(r"^(?P<name>listener)\.0\.0\.0\.0_15006\.(?P<rest>ssl\..*): ")
+FILTER = r"^cluster\.outbound\|5000\||^listener\.0\.0\.0\.0_15006\.ssl\."
+FAILURES = re.compile(r"upstream_cx_connect_fail|upstream_rq_retry|(listener\.)?ssl\.(fail_verify_.*|connection_error)")
+OPENED = "upstream_cx_total"
+HANDSHAKES = "ssl.handshake"
+RESUMED = "ssl.session_reused"
+
+Counts = Mapping[str, Mapping[str, int]]
+"""By ``cluster/pod``, what its proxy counts, by Envoy's names: ``listener.ssl...`` as server, the others as client."""
+
+
+class NoCountsError(Exception):
+    """Proxies do not count the connections of the sample."""
+
+
+def connection_counts(accesses: Mapping[str, ClusterAccess], namespace: str) -> Counts:
+    """What every proxy of the sample has counted since it began.
+
+    Args:
+        accesses: the clusters, by Istio's name.
+        namespace: of the sample.
+
+    Raises:
+        NoCountsError: a proxy does not count them.
+        PodPortError: a proxy does not answer.
+    """
+    with ThreadPoolExecutor(max_workers=len(accesses)) as pool:
+        found = pool.map(partial(_of_cluster, namespace=namespace), accesses.values())
+        return {name: counts for each in found for name, counts in each.items()}
+
+
+def counted_between(before: Counts, after: Counts) -> Counter[str]:
+    """What all proxies together counted between two looks; of a proxy that is gone nothing, of a new one all.
+
+    Args:
+        before: the earlier look.
+        after: the later one.
+    """
+    total: Counter[str] = Counter()
+    for pod, counts in after.items():
+        total.update(counts)
+        total.subtract(before.get(pod, {}))
+    return total
+
+
+def hidden_failures(counts: Mapping[str, int]) -> dict[str, int]:
+    """What was counted of connections that failed and requests that were sent again; empty where nothing was."""
+    return {name: number for name, number in sorted(counts.items()) if number and FAILURES.fullmatch(name)}
+
+
+def read_counts(statistics: str) -> Counter[str]:
+    """The connections to helloworld of one proxy, from what Envoy's ``/stats`` says, subsets taken together."""
+    counts: Counter[str] = Counter()
+    for line in statistics.splitlines():
+        value = line.rpartition(": ")[2]
+        if not value.isdigit():
+            continue
+        if found := CLIENT.match(line):
+            counts[found["name"]] += int(value)
+        elif found := SERVER.match(line):
+            counts[f"{found['name']}.{found['rest']}"] += int(value)
+    return counts
+
+
+def _of_cluster(access: ClusterAccess, namespace: str) -> dict[str, Counter[str]]:
+    with api_client(access) as api:
+        pods = client.CoreV1Api(api).list_namespaced_pod(
+            namespace, label_selector="app in (helloworld, sleep)", _request_timeout=TIMEOUT
+        )
+    found = {}
+    for pod in pods.items:
+        name = pod.metadata.name
+        if pod.metadata.deletion_timestamp or pod.status.phase != "Running":
+            continue
+        if PROXY not in [container.name for container in pod.spec.containers]:
+            continue
+        # Before the first connection Envoy lists nothing: only the annotation tells this from not counting.
+        if ANNOTATION not in (pod.metadata.annotations or {}):
+            raise NoCountsError(
+                f"the proxy of pod {namespace}/{name} in cluster {access.name} does not count its connections to "
+                f"helloworld: its annotation {ANNOTATION} is missing. Run `pulumi up` with this version of the sample"
+            )
+        with pod_http(access, name, namespace, ADMIN) as http:
+            counts = read_counts(http.text(f"/stats?filter={quote(FILTER)}"))
+        found[f"{access.name}/{name}"] = counts
+    return found
