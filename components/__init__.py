@@ -1,5 +1,6 @@
 """The mesh as Pulumi component resources."""
 
+from components.cluster import Upgrades
 from components.mesh import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs
 from components.sample import Sample, SampleArgs, samples
 
@@ -12,5 +13,6 @@ __all__ = [
     "SampleArgs",
     "TrustAndLinks",
     "TrustAndLinksArgs",
+    "Upgrades",
     "samples",
 ]

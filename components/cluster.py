@@ -1,6 +1,6 @@
 """istiod and the gateways of one cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -13,6 +13,20 @@ from topology.defaults import NAMESPACE, east_west_of, ingress_of, istio_of
 
 
 @dataclass(frozen=True)
+class Upgrades:
+    """What clusters whose Istio changes wait for; nothing is in it of those that keep theirs, or get their first.
+
+    Attributes:
+        after: for the name of a cluster that waits, the cluster that has to be ready before it is touched.
+        only_new: for the name of a cluster, what returns once all of its istiods are of the new version, so that no
+            other one injects its gateways' proxies.
+    """
+
+    after: Mapping[str, str] = field(default_factory=dict)
+    only_new: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ClusterArgs:
     """Arguments of :class:`Cluster`.
 
@@ -20,11 +34,13 @@ class ClusterArgs:
         mesh: the whole declared mesh.
         cluster: the declared cluster; its namespace istio-system and the Secret ``cacerts`` have to stand.
         on_error: hooks that are asked when a Helm release fails.
+        only_new: returns once all istiods are of the declared version; None: they are already.
     """
 
     mesh: model.Mesh
     cluster: model.Cluster
     on_error: Sequence[pulumi.ErrorHook] = field(default=())
+    only_new: Callable[[], Awaitable[None]] | None = None
 
 
 class Cluster(pulumi.ComponentResource):
@@ -58,6 +74,7 @@ class Cluster(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         pull_policy = istio.values.get("global", {}).get("imagePullPolicy", "IfNotPresent")
+        version = self.control_plane.once_ready(args.only_new) if args.only_new else self.control_plane.version
         after_istiod = pulumi.ResourceOptions(parent=self, depends_on=[self.control_plane])
         self.east_west = EastWestGateway(
             f"{name}-east-west",
@@ -65,6 +82,7 @@ class Cluster(pulumi.ComponentResource):
                 network=cluster.network,
                 namespace=NAMESPACE,
                 gateway=east_west_of(args.mesh, cluster),
+                istio_version=version,
                 image_pull_policy=pull_policy,
             ),
             after_istiod,
@@ -73,7 +91,9 @@ class Cluster(pulumi.ComponentResource):
         self.ingress = (
             IngressGateway(
                 f"{name}-ingress",
-                IngressGatewayArgs(namespace=NAMESPACE, ingress=ingress, image_pull_policy=pull_policy),
+                IngressGatewayArgs(
+                    namespace=NAMESPACE, ingress=ingress, istio_version=version, image_pull_policy=pull_policy
+                ),
                 after_istiod,
             )
             if ingress

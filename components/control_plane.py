@@ -1,6 +1,6 @@
 """istiod of one cluster, by Istio's own Helm charts."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,19 @@ class ControlPlane(pulumi.ComponentResource):
         )
         self.version = args.istio.version or ""
         self.register_outputs({"version": self.version})
+
+    def once_ready(self, wait: Callable[[], Awaitable[None]]) -> pulumi.Output[str]:
+        """The version, known only once istiod's release is through and what it is waited by has returned.
+
+        Args:
+            wait: raises where it waits in vain.
+        """
+
+        async def version(_: object) -> str:
+            await wait()
+            return self.version
+
+        return self.istiod.status.apply(version)
 
     def _release(
         self,

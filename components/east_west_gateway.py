@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
+from topology.defaults import EAST_WEST_GATEWAY
 from topology.gateway import Gateway
 
 PORT = 15443
@@ -19,12 +20,14 @@ class EastWestGatewayArgs:
         network: Istio's network that it leads into.
         namespace: namespace of istiod.
         gateway: what the user declared.
+        istio_version: version of the istiod that injects its proxies.
         image_pull_policy: of the proxy.
     """
 
     network: str
     namespace: str
     gateway: Gateway
+    istio_version: pulumi.Input[str]
     image_pull_policy: str = "IfNotPresent"
 
 
@@ -47,11 +50,12 @@ class EastWestGateway(pulumi.ComponentResource):
         workload = GatewayWorkload(
             f"{name}-gateway",
             GatewayWorkloadArgs(
-                workload="istio-eastwestgateway",
+                workload=EAST_WEST_GATEWAY,
                 namespace=args.namespace,
                 istio_label="eastwestgateway",
                 ports={"tls": PORT},
                 gateway=args.gateway,
+                istio_version=args.istio_version,
                 image_pull_policy=args.image_pull_policy,
                 # istiod finds a network's gateway by this label of its Service.
                 labels={"topology.istio.io/network": args.network},

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
+from topology.defaults import VERSION_LABEL
 from topology.gateway import Gateway, Toleration
 
 STATUS_PORT = 15021
@@ -29,6 +30,7 @@ class GatewayWorkloadArgs:
         istio_label: value of the label ``istio`` that a Gateway selects.
         ports: name to port, besides 15021.
         gateway: what the user declared.
+        istio_version: version of the istiod that injects the proxy: pods are made anew when it changes.
         image_pull_policy: of the proxy; said explicitly, because Kubernetes takes the image `auto` for one to pull
             always.
         labels: further labels of pods and Service.
@@ -40,6 +42,7 @@ class GatewayWorkloadArgs:
     istio_label: str
     ports: dict[str, int]
     gateway: Gateway
+    istio_version: pulumi.Input[str]
     image_pull_policy: str
     labels: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
@@ -73,12 +76,14 @@ class GatewayWorkload(pulumi.ComponentResource):
             # No replicas here: they are the autoscaler's.
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
+                min_ready_seconds=args.gateway.min_ready_seconds,
+                # Never fewer pods than before, and of many only some at a time.
                 strategy=k8s.apps.v1.DeploymentStrategyArgs(
-                    rolling_update=k8s.apps.v1.RollingUpdateDeploymentArgs(max_surge="100%", max_unavailable=0)
+                    rolling_update=k8s.apps.v1.RollingUpdateDeploymentArgs(max_surge="25%", max_unavailable=0)
                 ),
                 template=k8s.core.v1.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
-                        labels={**labels, "sidecar.istio.io/inject": "true"},
+                        labels={**labels, "sidecar.istio.io/inject": "true", VERSION_LABEL: args.istio_version},
                         annotations={
                             "inject.istio.io/templates": "gateway",
                             "proxy.istio.io/config": yaml.safe_dump(_proxy_config(args)),

@@ -6,9 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
+from topology.defaults import INGRESS_GATEWAY
 from topology.gateway import Ingress
-
-WORKLOAD = "istio-ingressgateway"
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,13 @@ class IngressGatewayArgs:
     Attributes:
         namespace: namespace of the gateway.
         ingress: what the user declared.
+        istio_version: version of the istiod that injects its proxies.
         image_pull_policy: of the proxy.
     """
 
     namespace: str
     ingress: Ingress
+    istio_version: pulumi.Input[str]
     image_pull_policy: str = "IfNotPresent"
 
 
@@ -41,16 +42,17 @@ class IngressGateway(pulumi.ComponentResource):
         workload = GatewayWorkload(
             f"{name}-gateway",
             GatewayWorkloadArgs(
-                workload=WORKLOAD,
+                workload=INGRESS_GATEWAY,
                 namespace=args.namespace,
                 istio_label="ingressgateway",
                 ports={f"port-{port}": port for port in args.ingress.ports},
                 gateway=args.ingress,
+                istio_version=args.istio_version,
                 image_pull_policy=args.image_pull_policy,
             ),
             child,
         )
-        meta = k8s.meta.v1.ObjectMetaArgs(name=WORKLOAD, namespace=args.namespace)
+        meta = k8s.meta.v1.ObjectMetaArgs(name=INGRESS_GATEWAY, namespace=args.namespace)
         # The gateway reads the TLS certificates that Gateways name by credentialName.
         role = k8s.rbac.v1.Role(
             f"{name}-role",
@@ -61,8 +63,8 @@ class IngressGateway(pulumi.ComponentResource):
         k8s.rbac.v1.RoleBinding(
             f"{name}-role-binding",
             metadata=meta,
-            role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=WORKLOAD),
-            subjects=[k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=WORKLOAD, namespace=args.namespace)],
+            role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=INGRESS_GATEWAY),
+            subjects=[k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=INGRESS_GATEWAY, namespace=args.namespace)],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
         self.addresses = workload.addresses

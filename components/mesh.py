@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.cluster import Cluster, ClusterArgs
+from components.cluster import Cluster, ClusterArgs, Upgrades
 from components.links import Access, Links, LinksArgs
 from components.mirrored_policy import MirroredPolicy, MirroredPolicyArgs
 from components.trust import Trust, TrustArgs
@@ -27,6 +27,7 @@ class MeshArgs:
         access: certificates of API servers, and what waits for those that read them.
         given: the roots that are provided, and the intermediates under them.
         policy: Istio policy, and the clusters that each object goes to.
+        upgrades: what clusters whose Istio changes wait for.
     """
 
     mesh: model.Mesh
@@ -35,6 +36,7 @@ class MeshArgs:
     access: Access = field(default_factory=Access)
     given: GivenTrust = field(default_factory=GivenTrust)
     policy: Sequence[Placed] = ()
+    upgrades: Upgrades = field(default_factory=Upgrades)
 
 
 class Mesh(pulumi.ComponentResource):
@@ -52,18 +54,12 @@ class Mesh(pulumi.ComponentResource):
         super().__init__("spanmesh:index:Mesh", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers, args.given), child)
-        self.clusters = {
-            declared.name: _cluster(
-                f"{name}-{declared.name}",
-                declared,
-                args,
-                parent=self,
+        self.clusters = {}
+        for declared in args.mesh.clusters:
+            if declared.name in self.trust.intermediates:
                 # istiod without cacerts would make a root of its own.
-                ready=[self.trust.intermediates[declared.name]],
-            )
-            for declared in args.mesh.clusters
-            if declared.name in self.trust.intermediates
-        }
+                ready = [self.trust.intermediates[declared.name]]
+                self.clusters[declared.name] = _cluster(name, declared, args, self, self.clusters, ready)
         Links(
             f"{name}-links",
             LinksArgs(
@@ -181,12 +177,14 @@ class GroupArgs:
         group: name of the group.
         providers: one provider for each cluster of the group, by Istio's cluster name.
         on_error: for a cluster's name, the hooks that are asked when a Helm release fails there.
+        upgrades: what clusters of the group whose Istio changes wait for.
     """
 
     mesh: model.Mesh
     group: str
     providers: Mapping[str, k8s.Provider]
     on_error: Mapping[str, Sequence[pulumi.ErrorHook]] = field(default_factory=dict)
+    upgrades: Upgrades = field(default_factory=Upgrades)
 
 
 class Group(pulumi.ComponentResource):
@@ -201,7 +199,9 @@ class Group(pulumi.ComponentResource):
     def __init__(self, name: str, args: GroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Group", name, None, opts)
         self._declared = [c for c in args.mesh.clusters if c.group == args.group]
-        self.clusters = {c.name: _cluster(f"{name}-{c.name}", c, args, parent=self, ready=[]) for c in self._declared}
+        self.clusters = {}
+        for declared in self._declared:
+            self.clusters[declared.name] = _cluster(name, declared, args, self, self.clusters, [])
         self.register_outputs(self.summary(args.mesh))
 
     def summary(self, mesh: model.Mesh) -> dict[str, pulumi.Input[object]]:
@@ -217,12 +217,24 @@ def _cluster(
     declared: model.Cluster,
     args: MeshArgs | GroupArgs,
     parent: pulumi.Resource,
+    before: Mapping[str, Cluster],
     ready: Sequence[pulumi.Resource],
 ) -> Cluster:
+    """A cluster, after those of the ones before it whose upgrade it waits for."""
+    first = before.get(args.upgrades.after.get(declared.name, ""))
     return Cluster(
-        name,
-        ClusterArgs(mesh=args.mesh, cluster=declared, on_error=args.on_error.get(declared.name, ())),
-        pulumi.ResourceOptions(parent=parent, providers=[args.providers[declared.name]], depends_on=list(ready)),
+        f"{name}-{declared.name}",
+        ClusterArgs(
+            mesh=args.mesh,
+            cluster=declared,
+            on_error=args.on_error.get(declared.name, ()),
+            only_new=args.upgrades.only_new.get(declared.name),
+        ),
+        pulumi.ResourceOptions(
+            parent=parent,
+            providers=[args.providers[declared.name]],
+            depends_on=[*ready, *([first] if first else [])],
+        ),
     )
 
 

@@ -13,12 +13,17 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
 from live.client import TIMEOUT, api_client
+from live.drift.helm_release import UnreadableRecordError
+from live.drift.objects import Objects
+from live.drift.releases import deployed
+from live.helm_ownership import LABELS, ownership_annotations
 from live.kubeconfig import ClusterAccess
+from live.policy.api import Api
+from live.upgrade.crd_ownership import own_crds
 from topology.defaults import BASE_RELEASE as BASE
 from topology.defaults import ISTIOD_RELEASE as ISTIOD
 from topology.defaults import NAMESPACE
 
-LABELS = {"app.kubernetes.io/managed-by": "Helm"}
 TAG_LABEL = "istio.io/tag"
 CRD_TEMPLATES_SINCE = (1, 24)
 
@@ -74,12 +79,14 @@ CHART_OBJECTS = [
 def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
     """What Helm would refuse to touch when the mesh's Istio is installed.
 
+    CRDs that the mesh's own release brought are not among them: an update makes them part of it.
+
     Args:
         access: the cluster.
         version: Istio version to be installed: before 1.24 its CRDs are not part of the release.
     """
     with api_client(access) as client_of_cluster:
-        found = list(_crds(client_of_cluster)) if _templates_crds(version) else []
+        found = list(_crds(client_of_cluster)) if templates_crds(version) else []
         api = dynamic.DynamicClient(client_of_cluster)
         for candidate in CHART_OBJECTS:
             live = _read(api, candidate)
@@ -111,12 +118,8 @@ def take_over(access: ClusterAccess, objects: list[Foreign]) -> None:
             )
 
 
-def ownership_annotations(release: str) -> dict[str, str]:
-    """By which Helm knows the objects of a release of the mesh."""
-    return {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": NAMESPACE}
-
-
-def _templates_crds(version: str) -> bool:
+def templates_crds(version: str) -> bool:
+    """Whether the chart base of an Istio version has its CRDs as templates, and no longer in its folder crds/."""
     parts = version.replace("-", ".").split(".")
     try:
         return (int(parts[0]), int(parts[1])) >= CRD_TEMPLATES_SINCE
@@ -126,9 +129,14 @@ def _templates_crds(version: str) -> bool:
 
 def _crds(api: client.ApiClient) -> Iterator[Foreign]:
     crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=TIMEOUT)
-    for crd in crds.items:
-        ours = _is_ours({"metadata": crd.metadata.to_dict()}, BASE)
-        if crd.spec.group.endswith(".istio.io") and not ours:
+    unknown = [
+        crd
+        for crd in crds.items
+        if crd.spec.group.endswith(".istio.io") and not _is_ours({"metadata": crd.metadata.to_dict()}, BASE)
+    ]
+    own = _own_crds(api) if unknown else frozenset()
+    for crd in unknown:
+        if crd.metadata.name not in own:
             yield Foreign(
                 "apiextensions.k8s.io/v1",
                 "CustomResourceDefinition",
@@ -136,6 +144,15 @@ def _crds(api: client.ApiClient) -> Iterator[Foreign]:
                 "",
                 BASE,
             )
+
+
+def _own_crds(api: client.ApiClient) -> frozenset[str]:
+    calls = Api(api)
+    try:
+        return frozenset(own_crds(calls, deployed(Objects(calls)).get(BASE)))
+    except UnreadableRecordError:
+        # Whose they are cannot be told then.
+        return frozenset()
 
 
 def _read(api: Any, item: Foreign) -> dict[str, Any] | None:

@@ -8,6 +8,9 @@ from topology.model import Cluster, Istio, Mesh
 
 NAMESPACE = "istio-system"
 BASE_RELEASE, ISTIOD_RELEASE = "istio-base", "istiod"
+EAST_WEST_GATEWAY, INGRESS_GATEWAY = "istio-eastwestgateway", "istio-ingressgateway"
+# The label of a gateway's pods that says for which Istio they are made: the proxies restart when it changes.
+VERSION_LABEL = "app.kubernetes.io/version"
 REMOTE_SECRET = "istio-remote-clusters"  # noqa: S105 - its name
 READER_PREFIX = "istio-reader-"
 VERSION = "1.30.5"

@@ -59,6 +59,12 @@ class Gateway(Declared):
         description="Connections that one pod holds at each of its ports. What comes beyond is closed at once; those "
         "that are there stay. A proxy opens at least one for each remote Service that it calls.",
     )
+    min_ready_seconds: int = Field(
+        5,
+        ge=0,
+        description="How long a new pod has to be ready before an old one may end: a load balancer learns of it with "
+        "delay.",
+    )
     resources: Resources = Field(
         default_factory=lambda: Resources(requests={"cpu": "100m", "memory": "128Mi"}),
         description="Requests and limits of the proxy.",

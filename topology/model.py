@@ -168,6 +168,9 @@ class Mesh(Declared):
     allow_version_skew: bool = Field(
         False, description="Accept Istio versions further apart than Istio supports, for the time of an upgrade."
     )
+    upgrades_at_once: int = Field(
+        1, ge=1, description="How many clusters change their Istio at the same time; the next wait until one is ready."
+    )
     trust: Trust = Field(default_factory=Trust, description="Root and intermediates.")
     access: Access = Field(default_factory=Access, description="The tokens of every reader.")
     east_west: Gateway = Field(default_factory=Gateway, description="What every east-west gateway starts from.")

@@ -5,7 +5,7 @@ import binascii
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -29,6 +29,7 @@ class HelmRelease:
         objects: what it made, as rendered.
         crds: what stood in the chart's folder crds/: Helm makes these at the first install and never changes them
             (https://helm.sh/docs/chart_best_practices/custom_resource_definitions/).
+        values: the values that it was installed with, besides the chart's own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class HelmRelease:
     revision: int
     objects: tuple[Mapping[str, Any], ...]
     crds: tuple[Mapping[str, Any], ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class UnreadableRecordError(Exception):
@@ -58,6 +60,7 @@ def helm_release(secret: Mapping[str, Any]) -> HelmRelease:
             record["version"],
             rendered(record["manifest"]),
             tuple(crd for file in files for crd in rendered(base64.b64decode(file["data"]).decode())),
+            record.get("config") or {},
         )
     except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error, yaml.YAMLError) as error:
         name = secret["metadata"]["name"]

@@ -21,8 +21,8 @@ from live.drift.comparison import Comparison, Difference
 from live.drift.helm_release import UnreadableRecordError
 from live.drift.managers import Managers
 from live.drift.objects import Objects
+from live.helm_ownership import LABELS, ownership_annotations
 from live.kubeconfig import ClusterAccess
-from live.ownership import LABELS, ownership_annotations
 from live.policy.api import Api
 from live.reachability import UnreachableError, explained
 from policy.document import Document

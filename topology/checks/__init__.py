@@ -33,4 +33,8 @@ def check(mesh: Mesh) -> list[Problem]:
 
 def doubts(mesh: Mesh) -> list[Problem]:
     """What may be meant as it stands, but mostly is not: to be shown as warnings."""
-    return [*clusters.one_network_over_regions(mesh), *gateways.open_to_everyone(mesh)]
+    return [
+        *clusters.one_network_over_regions(mesh),
+        *gateways.open_to_everyone(mesh),
+        *istio.known_faults(mesh),
+    ]

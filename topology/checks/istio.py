@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from packaging.version import InvalidVersion, Version
 
 from topology.checks.keys import ROOT, cluster_keys
+from topology.checks.known_faults import faults
 from topology.defaults import istio_of
 from topology.errors import Problem
 from topology.model import Istio, Mesh
@@ -68,6 +69,18 @@ def versions(mesh: Mesh) -> Iterator[Problem]:
                 "(istio#61043)",
                 "Upgrade to 1.30.4 or later first",
             )
+
+
+def known_faults(mesh: Mesh) -> Iterator[Problem]:
+    """Declared versions that are known to break a mesh of several clusters: to be shown as warnings."""
+    told: dict[str, Problem] = {}
+    for key, cluster in cluster_keys(mesh):
+        declared = istio_of(mesh, cluster).version
+        if found := faults(version(declared)):
+            at = f"{key}.istio.version" if cluster.istio.version else f"{ROOT}.istio.version"
+            cause = f"Istio {declared}: {'; '.join(map(str, found))}"
+            told.setdefault(at, Problem(at, cause, f"Declare {max(each.fixed for each in found)} or later"))
+    yield from told.values()
 
 
 def version(text: str | None) -> Version | None:
