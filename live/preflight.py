@@ -11,9 +11,18 @@ from live.division import without_trust
 from live.given_trust import losing_trust
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
+from live.made_clusters import (
+    ClusterIds,
+    LostNamespace,
+    cluster_ids,
+    lost_namespaces,
+    made_clusters,
+    other_clusters,
+    uids_output,
+)
 from live.nodes import NodeFacts, node_facts, overlap
 from live.ownership import foreign_objects
-from live.reachability import UnreachableError, cluster_uid
+from live.reachability import UnreachableError
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
 from topology.checks.keys import cluster_keys
@@ -30,7 +39,7 @@ class PreflightReport:
         unreachable: the other clusters that do not answer: no preview needs them, every update does.
         problems: what would make an update fail half-way, or a mesh that does not work.
         doubts: what may be meant, but mostly is not.
-        answering: names of the clusters that answer.
+        answering: the clusters that answer, by Istio's name.
     """
 
     def __init__(self) -> None:
@@ -38,7 +47,7 @@ class PreflightReport:
         self.unreachable: list[Problem] = []
         self.problems: list[Problem] = []
         self.doubts: list[Problem] = []
-        self.answering: list[str] = []
+        self.answering: dict[str, ClusterIds] = {}
 
     def raise_problems(self, *, unreachable_too: bool) -> None:
         """Raise MeshConfigError if anything stands in the way."""
@@ -51,7 +60,7 @@ class PreflightReport:
 class _Found:
     """What one cluster says of itself."""
 
-    uid: str
+    ids: ClusterIds
     nodes: NodeFacts
     problems: list[tuple[str, str]]
 
@@ -75,7 +84,7 @@ def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightRep
             found[name] = future.result()
         except UnreachableError as error:
             _unreachable(report, mesh.cluster(name), keys[name], error)
-    report.answering = list(found)
+    report.answering = {name: each.ids for name, each in found.items()}
     report.problems += _same_cluster(keys, found)
     for name, each in found.items():
         report.problems += [Problem(keys[name], *problem) for problem in each.problems]
@@ -96,13 +105,14 @@ def _unreachable(report: PreflightReport, cluster: Cluster, key: str, error: Unr
 def _same_cluster(keys: Mapping[str, str], found: Mapping[str, _Found]) -> Iterator[Problem]:
     uids: dict[str, str] = {}
     for name, each in found.items():
-        if each.uid in uids:
+        uid = each.ids.cluster
+        if uid in uids:
             yield Problem(
                 f"{keys[name]}.kubeconfig",
-                f"it opens the same cluster as {uids[each.uid]}'s (kube-system has the uid {each.uid})",
+                f"it opens the same cluster as {uids[uid]}'s (kube-system has the uid {uid})",
                 "Give each cluster its own kubeconfig, or its own context",
             )
-        uids.setdefault(each.uid, name)
+        uids.setdefault(uid, name)
 
 
 def _overlapping_pods(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Found]) -> Iterator[Problem]:
@@ -131,7 +141,7 @@ def _other_regions(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Fou
 
 
 def _cluster(access: ClusterAccess, version: str) -> _Found:
-    uid = cluster_uid(access)
+    ids = cluster_ids(access)
     problems: list[tuple[str, str]] = []
     if records := [str(record) for record in helm_records(access) if record.pending]:
         problems.append(
@@ -149,10 +159,25 @@ def _cluster(access: ClusterAccess, version: str) -> _Found:
                 "Remove that Istio with its own installer, or see what `spanmesh adopt` would take over",
             )
         )
-    return _Found(uid, node_facts(access), problems)
+    return _Found(ids, node_facts(access), problems)
 
 
-def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> dict[str, ClusterAccess]:
+@dataclass(frozen=True)
+class Checked:
+    """What the program goes on with.
+
+    Attributes:
+        answering: the clusters that answer, by Istio's name.
+        uids: the stack output by which the next update knows the clusters again.
+        lost: the clusters whose istio-system was deleted behind Pulumi's back.
+    """
+
+    answering: dict[str, ClusterAccess]
+    uids: dict[str, str]
+    lost: list[LostNamespace]
+
+
+def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> Checked:
     """What the Pulumi program asks of the clusters before it declares anything; warnings go to Pulumi's log.
 
     A pull request is previewed where the clusters may be out of reach: a preview only warns of that, an update needs
@@ -163,16 +188,16 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
         group: whose clusters this stack brings up; None: all, or trust and links.
         accesses: the clusters of this stack.
 
-    Returns:
-        Those of the clusters that answer.
-
     Raises:
         MeshConfigError: with everything that stands in the way.
     """
     report = preflight(mesh, accesses)
     answering = {name: accesses[name] for name in report.answering}
+    made = made_clusters(pulumi.get_stack(), accesses)
+    report.problems += other_clusters(mesh, made, report.answering, accesses)
     report.problems += losing_trust(mesh, answering) if group is None else without_trust(answering)
     for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
         pulumi.log.warn(str(problem))
     report.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())
-    return answering
+    lost = list(lost_namespaces(mesh, made, report.answering))
+    return Checked(answering, uids_output(made, report.answering), lost)
