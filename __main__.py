@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs, samples
+from components import Group, GroupArgs, Mesh, MeshArgs, TrustAndLinks, TrustAndLinksArgs, Upgrades, samples
 from components.links import Access
 from components.providers import cluster_provider
 from judges.program import check_policy
@@ -18,10 +18,12 @@ from live.kubeconfig import read_accesses
 from live.made_clusters import OUTPUT as CLUSTER_UIDS
 from live.made_clusters import refuse_lost
 from live.preflight import check_clusters
+from live.reachability import UnreachableError
 from live.release_failure import explain_failed_release
 from live.remote_sync import in_use
 from live.sources import Sources, engine_stack_outputs
 from live.trust.guard import guard_trust
+from live.upgrade.program import prepare_upgrade
 from policy.files import read_items
 from policy.review import gather
 from topology import MeshConfigError, load_mesh, load_sample, members
@@ -47,19 +49,21 @@ try:
     if not group:
         check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
         guard_trust(declared, given, accesses)
+    upgrade = prepare_upgrade(declared, {} if divided else answering)
     mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases=not divided))
-except MeshConfigError as error:
+except (MeshConfigError, UnreachableError) as error:
     raise pulumi.RunError(str(error)) from error
 
 providers = {c.name: cluster_provider(c.name, accesses[c.name].text, c.skip_update_unreachable) for c in clusters}
+upgrades = Upgrades(upgrade.after, upgrade.only_new)
 hooks = {name: [explain_failed_release(access)] for name, access in accesses.items()}
 stack: Mesh | Group | TrustAndLinks
 if group:
-    stack = Group("mesh", GroupArgs(declared, group, providers, hooks))
+    stack = Group("mesh", GroupArgs(declared, group, providers, hooks, upgrades))
 elif divided:
     stack = TrustAndLinks("mesh", TrustAndLinksArgs(declared, providers, up, links, given, gathered.placed))
 else:
-    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, gathered.placed))
+    stack = Mesh("mesh", MeshArgs(declared, providers, hooks, links, given, gathered.placed, upgrades))
 if not isinstance(stack, Group):
     refuse_lost(checked.lost, stack.trust.namespaces)
 samples(sample, declared, stack.clusters, providers, gathered.placed)
