@@ -25,6 +25,7 @@ class RootCAArgs:
         validity_days: lifetime of the certificate.
         protect: whether Pulumi refuses to delete key and certificate.
         common_name: its subject's; two roots that are trusted together are told apart by it.
+        as_made: where it stands, another algorithm, length or lifetime is no change: they are its successor's.
     """
 
     algorithm: Algorithm = "ECDSA"
@@ -32,6 +33,7 @@ class RootCAArgs:
     validity_days: int = 3650
     protect: bool = True
     common_name: str = "Root CA"
+    as_made: bool = False
 
 
 def private_key(name: str, algorithm: Algorithm, rsa_bits: int, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
@@ -88,7 +90,11 @@ class RootCA(pulumi.ComponentResource):
             f"{name}-key",
             args.algorithm,
             args.rsa_bits,
-            pulumi.ResourceOptions(parent=self, protect=args.protect),
+            pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect,
+                ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"] if args.as_made else [],
+            ),
         )
         cert = tls.SelfSignedCert(
             f"{name}-cert",
@@ -104,7 +110,7 @@ class RootCA(pulumi.ComponentResource):
                 parent=self,
                 protect=args.protect,
                 # A newer SDK must not replace the root of a mesh that stands.
-                ignore_changes=["maxPathLength"],
+                ignore_changes=["maxPathLength", *(["validityPeriodHours"] if args.as_made else [])],
             ),
         )
         self.private_key_pem = pulumi.Output.secret(key.private_key_pem)

@@ -71,10 +71,9 @@ def make_roots(name: str, trust: model.Trust, given: GivenTrust, parent: pulumi.
 
 def _present(name: str, trust: model.Trust, given: GivenTrust, parent: pulumi.Resource) -> RootOfMesh:
     if given.present is None:
-        # Nobody trusts it any more: what finishes the rotation deletes it.
-        return _generated(
-            name, trust, trust.generation, trust.protect and stage_of(trust) is not Stage.NEW_ONLY, parent
-        )
+        # Nobody trusts it any more in the last stage: what finishes the rotation deletes it.
+        protect = trust.protect and stage_of(trust) is not Stage.NEW_ONLY
+        return _generated(name, trust, trust.generation, parent, protect=protect, as_made=trust.rotation is not None)
     opts = pulumi.ResourceOptions(parent=parent)
     return ProvidedRootCA(f"{name}-root", ProvidedRootCAArgs(given.present.certificate), opts)
 
@@ -83,13 +82,22 @@ def _new(name: str, trust: model.Trust, given: GivenTrust, parent: pulumi.Resour
     if given.new is None:
         # While nothing stands under it, giving the rotation up deletes it.
         protect = trust.protect and stage_of(trust) is not Stage.BOTH_TRUSTED
-        return _generated(name, trust, new_generation(trust), protect, parent)
+        return _generated(name, trust, new_generation(trust), parent, protect=protect, as_made=False)
     opts = pulumi.ResourceOptions(parent=parent)
     return ProvidedRootCA(f"{name}-root-new", ProvidedRootCAArgs(given.new.certificate), opts)
 
 
-def _generated(name: str, trust: model.Trust, generation: int, protect: bool, parent: pulumi.Resource) -> RootCA:
-    args = RootCAArgs(trust.algorithm, trust.rsa_bits, trust.root_validity_days, protect, root_common_name(generation))
+def _generated(
+    name: str, trust: model.Trust, generation: int, parent: pulumi.Resource, *, protect: bool, as_made: bool
+) -> RootCA:
+    args = RootCAArgs(
+        algorithm=trust.algorithm,
+        rsa_bits=trust.rsa_bits,
+        validity_days=trust.root_validity_days,
+        protect=protect,
+        common_name=root_common_name(generation),
+        as_made=as_made,
+    )
     return RootCA(root_name(name, generation), args, pulumi.ResourceOptions(parent=parent))
 
 

@@ -52,7 +52,7 @@ def recorded_trust(trust: Trust, stack: str) -> Recorded:
         raise UnreadableStateError(str(error).rsplit("returned an error: ", 1)[-1]) from error
     of = {(each["type"], urn.rpartition("::")[2]): each.get("outputs") or {} for urn, each in answer["outputs"].items()}
     generations = {trust.generation, new_generation(trust)}
-    made = {each: _made(of, root_name(COMPONENT, each), trust) for each in generations}
+    made = {each: _made(of, each, trust) for each in generations}
     return Recorded(
         _last(of.get((TRUST, COMPONENT), {})), {each: fingerprint for each, fingerprint in made.items() if fingerprint}
     )
@@ -66,10 +66,14 @@ def _last(outputs: Mapping[str, Any]) -> TrustSet | None:
     return TrustSet(frozenset({one}), frozenset({one})) if one else None
 
 
-def _made(of: Mapping[tuple[str, str], Mapping[str, Any]], name: str, trust: Trust) -> str | None:
+def _made(of: Mapping[tuple[str, str], Mapping[str, Any]], generation: int, trust: Trust) -> str | None:
+    name = root_name(COMPONENT, generation)
     key, certificate = of.get((KEY, f"{name}-key"), {}), of.get((CERTIFICATE, f"{name}-cert"), {})
+    # During a rotation the present root stays as it was made: the other values are its successor's.
+    stays = trust.rotation is not None and trust.root == "generated" and generation == trust.generation
     wanted = (trust.algorithm, trust.root_validity_days * HOURS_A_DAY)
     stands = (key.get("algorithm"), certificate.get("validityPeriodHours"))
-    if stands != wanted or (trust.algorithm == "RSA" and key.get("rsaBits") != trust.rsa_bits):
+    of_length = trust.algorithm != "RSA" or key.get("rsaBits") == trust.rsa_bits
+    if not certificate or not (stays or (stands == wanted and of_length)):
         return None
     return describe(certificate["certPem"]).sha256

@@ -218,19 +218,30 @@ def test_a_new_generated_root_signs_new_keys_once_and_the_knob_still_turns(monke
     assert triggers(monkeypatch, None, generation=2) == signing
 
 
-def protected(monkeypatch: pytest.MonkeyPatch, stage: str | None) -> dict[str, bool]:
-    """Whether Pulumi refuses to delete each generated root."""
-    seen: dict[str, bool] = {}
+def roots_made(monkeypatch: pytest.MonkeyPatch, stage: str | None) -> dict[str, RootCAArgs]:
+    """What each generated root is asked to be."""
+    seen: dict[str, RootCAArgs] = {}
     make = RootCA.__init__
 
     def kept(self: RootCA, name: str, args: RootCAArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        seen[name] = args.protect
+        seen[name] = args
         make(self, name, args, opts)
 
     with monkeypatch.context() as patch:
         patch.setattr(RootCA, "__init__", kept)
         run(declared(CASES["generated to generated"], stage), GivenTrust())
     return seen
+
+
+def protected(monkeypatch: pytest.MonkeyPatch, stage: str | None) -> dict[str, bool]:
+    """Whether Pulumi refuses to delete each generated root."""
+    return {name: args.protect for name, args in roots_made(monkeypatch, stage).items()}
+
+
+def test_other_lifetimes_and_algorithms_are_those_of_the_new_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {name: args.as_made for name, args in roots_made(monkeypatch, "both-trusted").items()}
+    assert made == {"mesh-trust-root": True, "mesh-trust-root-2": False}
+    assert {name: args.as_made for name, args in roots_made(monkeypatch, None).items()} == {"mesh-trust-root": False}
 
 
 def test_a_root_is_protected_while_something_stands_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
