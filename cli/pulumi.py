@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,45 @@ class PulumiStack:
             stderr=subprocess.STDOUT if capture else None,
             text=True,
         )
+
+    def shown(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end, and show on standard error line by line what it prints.
+
+        Ctrl-C reaches Pulumi too, which then ends what it has begun: it is waited for, or its lock would stay.
+
+        Args:
+            arguments: command and flags.
+
+        Returns:
+            Its exit code, and what it printed.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed, and Pulumi has ended.
+        """
+        lines: list[str] = []
+        interrupted = False
+        with subprocess.Popen(
+            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            while True:
+                try:
+                    for line in process.stdout:
+                        lines.append(line)
+                        if line.strip():
+                            print(f"    {line}", end="", file=sys.stderr, flush=True)  # noqa: T201
+                    process.wait()
+                    break
+                except KeyboardInterrupt:
+                    interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
+        return process.returncode, "".join(lines)
 
     def select(self) -> subprocess.CompletedProcess[str]:
         """Make the stack where there is none, and select it."""

@@ -57,8 +57,13 @@ class StackEdit:
             text = text.replace("\r\n", "\n")
             self._plain = _unshared(yaml.safe_load(text))
             self._yaml, self._document = _round_trip(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RoundTripError) as error:
-            raise MeshConfigError([Problem(str(path), f"cannot be read: {error}", "Correct it there")]) from error
+        except OSError as error:
+            raise MeshConfigError([Problem(str(path), f"cannot be read: {error.strerror}", "Correct it")]) from error
+        except (UnicodeDecodeError, yaml.YAMLError, RoundTripError) as error:
+            # Its own message would quote the file, which may hold secrets.
+            mark = getattr(error, "problem_mark", None)
+            where = f", line {mark.line + 1}" if mark else ""
+            raise MeshConfigError([Problem(str(path), f"it is not YAML{where}", "Correct it there")]) from None
         if not isinstance(_at(self._document, root), CommentedMap):
             raise MeshConfigError(
                 [Problem(str(path), "declares no mesh", f"Write it at {'.'.join(root) or 'its top'}")]
@@ -161,19 +166,20 @@ def keys(path: str) -> tuple[Key, ...]:
 
 def _round_trip(text: str) -> tuple[YAML, Any]:
     """The file as ruamel.yaml keeps it, with the indentation that changes the fewest of its lines."""
-    lines = text.splitlines()
-
-    def read(indent: tuple[int, int, int]) -> tuple[int, YAML, Any]:
+    lines, best = text.splitlines(), None
+    for indent in INDENTS:
         reader = YAML()
         reader.preserve_quotes, reader.width = True, UNBROKEN
         reader.explicit_start = text.startswith("---")
         reader.indent(mapping=indent[0], sequence=indent[1], offset=indent[2])
         document = reader.load(text)
-        changed = difflib.unified_diff(lines, _dumped(reader, document).splitlines(), n=0)
-        return len(list(changed)), reader, document
-
-    _, reader, document = min(map(read, INDENTS), key=lambda each: each[0])
-    return reader, document
+        changed = len(list(difflib.unified_diff(lines, _dumped(reader, document).splitlines(), n=0)))
+        if best is None or changed < best[0]:
+            best = changed, reader, document
+        if not changed:
+            break
+    assert best is not None  # noqa: S101 - there are indentations to try
+    return best[1:]
 
 
 def _dumped(writer: YAML, document: Any) -> str:

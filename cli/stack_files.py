@@ -68,7 +68,16 @@ def undecrypted_mesh(config: dict[str, Any], project: Path) -> Mesh:
         MeshConfigError: what it declares is wrong.
     """
     refuse_plain_secrets(config.get(MESH), f"{MESH}.")
-    return load_mesh(_without_ciphers(declared_mesh(config.get(MESH), config.get(MESH_FILE), project)))
+    return undecrypted(declared_mesh(config.get(MESH), config.get(MESH_FILE), project))
+
+
+def undecrypted(mesh: object) -> Mesh:
+    """The mesh that a mapping declares, with a mark for each encrypted text in it.
+
+    Raises:
+        MeshConfigError: what it declares is wrong.
+    """
+    return load_mesh(_without_ciphers(mesh))
 
 
 def _without_ciphers(value: Any) -> Any:

@@ -1,0 +1,60 @@
+"""`pulumi up` for commands that change the stack file, and what an earlier one that was killed left in its way."""
+
+import os
+import re
+import socket
+from contextlib import suppress
+
+from cli.console import step
+from cli.pulumi import PulumiError, PulumiStack
+
+# As Pulumi's own backends say it (pulumi: pkg/backend/diy/lock.go).
+LOCKED = "the stack is currently locked by"
+HOLDER = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+# And Pulumi Cloud.
+ANOTHER = "Another update is currently in progress"
+
+
+def update(stack: PulumiStack) -> None:
+    """`pulumi up` without asking; what it prints goes to standard error.
+
+    The lock of a Pulumi of this machine that does not run any more is removed: nobody else can be using it.
+
+    Raises:
+        PulumiError: it fails, with the cure where that is known; else why stands above.
+    """
+    code, printed = _up(stack)
+    if code and LOCKED in printed:
+        holders = {(found["host"], int(found["pid"])) for found in HOLDER.finditer(printed)}
+        if not holders or not all(host == socket.gethostname() and not _runs(pid) for host, pid in holders):
+            raise PulumiError(_locked(stack, ", ".join(f"pid {pid} on {host}" for host, pid in sorted(holders))))
+        step("The state is locked by a Pulumi that was killed: removing its lock")
+        stack.shown("cancel", "--yes")
+        code, printed = _up(stack)
+    if code and (LOCKED in printed or ANOTHER in printed):
+        raise PulumiError(_locked(stack, ""))
+    if code:
+        raise PulumiError(f"`pulumi up` of stack {stack.name} failed; why stands above")
+
+
+def _up(stack: PulumiStack) -> tuple[int, str]:
+    return stack.shown(
+        "up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress", "--suppress-permalink=true"
+    )
+
+
+def _locked(stack: PulumiStack, who: str) -> str:
+    by = f" by {who}" if who else ""
+    return (
+        f"the state of stack {stack.name} is locked{by}: another update runs, or was killed. Wait for it; if it "
+        f"does not run any more, `pulumi cancel --stack {stack.name}`"
+    )
+
+
+def _runs(pid: int) -> bool:
+    with suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    return True
