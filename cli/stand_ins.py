@@ -32,6 +32,8 @@ def with_stand_ins(declared: Mapping[str, Any], kubeconfig: Path, istio: Mapping
         istio: ``version`` and ``charts`` to take in place of the declared ones; may be empty.
     """
     trust = {k: v for k, v in (declared.get("trust") or {}).items() if k not in ("root", "rootCertificate")}
+    if rotation := trust.get("rotation"):
+        trust["rotation"] = {"stage": rotation["stage"]}
     clusters = [_cluster(cluster, kubeconfig, istio) for cluster in declared["clusters"]]
     groups = {name: {"stack": own_name(group["stack"])} for name, group in (declared.get("groups") or {}).items()}
     return {

@@ -4,31 +4,26 @@ A pull request may carry any stage of a rotation, or another root altogether. So
 and refuses what would make connections between proxies fail.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
 
 import pulumi
 
 from health.observed import Unknown
-from health.trust_change import HeldTrust, Obstacle, TrustTarget, obstacles, told
+from health.trust_change import Obstacle, TrustTarget, obstacles, told
 from live.kubeconfig import ClusterAccess
 from live.trust.held import read_all_held
 from live.trust.record import Recorded, UnreadableStateError, recorded_trust
+from live.trust.waiting import Held, wait_until_clear
 from topology import Mesh, MeshConfigError, Problem
 from topology.given_trust import GivenTrust
 from topology.root_rotation import Stage, stage_of
 from topology.trust_set import TrustSet, declared_set
 
-Held = Mapping[str, HeldTrust | Unknown]
-Ask = Callable[[Mapping[str, ClusterAccess]], Held]
-
 KEY = "spanmesh:mesh.trust"
 STAGE_KEY = f"{KEY}.rotation.stage"
 # kubelet brings `cacerts` to istiod within about 90 s, and proxies have what follows from it within 15 s more.
 PATIENCE_SECONDS = 180
-LOOK_SECONDS = 3
-PROGRESS_SECONDS = 15
 IN_STEPS = (
     f"Go one stage at a time, each with `pulumi up`: `trust.rotation.stage` {Stage.BOTH_TRUSTED}, {Stage.NEW_SIGNS}, "
     f"{Stage.NEW_ONLY}, then without `rotation`; back likewise. `spanmesh rotate root` does it"
@@ -66,7 +61,7 @@ class Change:
         return list(dict.fromkeys(each for target in targets for each in obstacles(target, held)))
 
 
-def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAccess], ask: Ask = read_all_held) -> None:
+def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAccess]) -> None:
     """Stop where the declared trust differs from the recorded one, and some proxy or istiod is not ready for it.
 
     Where nothing changes, no cluster is asked. A preview warns; an update waits for what comes by itself, and refuses
@@ -77,7 +72,6 @@ def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAcc
         mesh: the declared mesh.
         given: the roots that are provided.
         accesses: every cluster of the mesh, by Istio's name.
-        ask: what the clusters hold.
 
     Raises:
         MeshConfigError: with what is missing, and where.
@@ -94,11 +88,12 @@ def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAcc
     if (change := _change(mesh, given, recorded)) is None:
         return
     if pulumi.runtime.is_dry_run():
-        _forewarn(mesh, change, ask(accesses))
+        _forewarn(mesh, change, read_all_held(accesses))
         return
-    found = _waited_for(change, lambda: ask(accesses))
-    if found:
-        raise MeshConfigError([_problem(mesh, change, found)])
+    patience = 0 if change.in_vain else PATIENCE_SECONDS
+    waited = wait_until_clear(accesses, change.obstacles, patience, _say)
+    if waited.left:
+        raise MeshConfigError([_problem(mesh, change, waited.left)])
 
 
 def _change(mesh: Mesh, given: GivenTrust, recorded: Recorded) -> Change | None:
@@ -115,20 +110,11 @@ def _forewarn(mesh: Mesh, change: Change, held: Held) -> None:
         pulumi.log.warn(f"an update would {what}: {_problem(mesh, change, found)}")
 
 
-def _waited_for(change: Change, ask: Callable[[], Held]) -> list[Obstacle]:
-    started = reported = monotonic()
-    while (found := change.obstacles(ask())) and not change.in_vain:
-        now = monotonic()
-        if now - started > PATIENCE_SECONDS:
-            break
-        if now - reported > PROGRESS_SECONDS:
-            reported = now
-            pulumi.log.info(f"the roots change once every proxy is ready: {'; '.join(told(found))}")
-        sleep(LOOK_SECONDS)
-    return found
+def _say(for_whom: str) -> None:
+    pulumi.log.info(f"before the roots change: {for_whom}")
 
 
-def _problem(mesh: Mesh, change: Change, found: list[Obstacle]) -> Problem:
+def _problem(mesh: Mesh, change: Change, found: Sequence[Obstacle]) -> Problem:
     key = STAGE_KEY if stage_of(mesh.trust) is not Stage.OLD else KEY
     cause = f"the roots cannot change yet: {'; '.join(told(found))}"
     return Problem(key, cause, IN_STEPS if change.in_vain else LATER)

@@ -53,6 +53,21 @@ def test_no_source_but_the_stand_in_kubeconfig_is_left(replaced: dict[str, Any])
     assert cluster.api_server.ca_certificate is None
 
 
+def test_the_stage_of_a_rotation_is_previewed_with_roots_that_pulumi_makes() -> None:
+    rotation = {"stage": "new-signs", "to": "provided", "rootCertificate": {"path": "pki/root-2.pem"}}
+    (cluster,) = PROVIDED["clusters"]
+    following = {"next": {"certificate": {"env": "CERT_2"}, "key": {"env": "KEY_2"}}}
+    declared = {
+        **PROVIDED,
+        "trust": {**PROVIDED["trust"], "rotation": rotation},
+        "clusters": [{**cluster, "trust": {**cluster["trust"], **following}}],
+    }
+    load_mesh(without_secrets(declared))
+    trust = load_mesh(with_stand_ins(without_secrets(declared), FILE, {})).trust
+    assert trust.rotation is not None
+    assert (trust.rotation.stage, trust.rotation.to) == ("new-signs", "generated")
+
+
 def test_no_encrypted_text_is_left() -> None:
     assert without_secrets({"a": [{"secure": "v1:abc"}], "b": {"secure": "v1:abc", "other": 1}}) == {
         "a": ["stand-in"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -19,6 +20,7 @@ from topology.given_trust import GivenRoot, GivenTrust
 
 PRESENT, NEW, OTHER = root("Root CA"), root("Root CA 2"), root("Somebody Else")
 CLUSTERS = ("cluster1", "cluster2")
+ACCESSES = {name: ClusterAccess(name, {}) for name in CLUSTERS}
 
 
 def print_of(authority: Authority) -> str:
@@ -51,6 +53,7 @@ class World:
     asked: int = 0
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0
+    refreshed: set[str] = field(default_factory=set)
 
     def root(self, generation: int, authority: Authority, **outputs: Any) -> None:
         """A root that Pulumi has made."""
@@ -93,8 +96,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
     monkeypatch.setattr(pulumi.log, "warn", made.warnings.append)
     monkeypatch.setattr(pulumi.log, "info", lambda _: None)
-    monkeypatch.setattr(guard, "sleep", sleep)
-    monkeypatch.setattr(guard, "monotonic", lambda: made.seconds)
+    monkeypatch.setattr(guard, "read_all_held", made.ask)
+    monkeypatch.setattr("live.trust.waiting.read_all_held", made.ask)
+    monkeypatch.setattr("live.trust.waiting.refresh_mounted", made.refreshed.update)
+    monkeypatch.setattr("live.trust.waiting.time", SimpleNamespace(monotonic=lambda: 1000 + made.seconds, sleep=sleep))
     yield made
 
 
@@ -115,7 +120,7 @@ def stage(name: str) -> dict[str, Any]:
 
 
 def guarded(world: World, trust: dict[str, Any] | None = None, given: GivenTrust | None = None) -> None:
-    guard.guard_trust(mesh(trust), given or GivenTrust(), {}, world.ask)
+    guard.guard_trust(mesh(trust), given or GivenTrust(), ACCESSES)
 
 
 def refusal(world: World, trust: dict[str, Any] | None = None) -> str:
@@ -212,6 +217,7 @@ def test_an_update_waits_for_proxies_that_do_not_trust_the_new_root_yet(world: W
     guarded(world, stage("new-signs"))
     assert world.asked == 3
     assert 0 < world.seconds < guard.PATIENCE_SECONDS
+    assert world.refreshed == {"cluster2"}
 
 
 def test_an_update_gives_up_with_the_pods_that_stay_behind(world: World) -> None:
@@ -255,6 +261,7 @@ def test_a_preview_warns_and_goes_on(preview: World) -> None:
     (warning,) = preview.warnings
     assert "an update would wait" in warning
     assert "cluster1: a.sample: does not trust the root that is to sign; cluster2: a.sample" in warning
+    assert preview.refreshed == set()
 
 
 def test_a_preview_of_a_stage_left_out_says_that_it_would_be_refused(preview: World) -> None:
@@ -277,6 +284,15 @@ def test_a_root_that_pulumi_would_make_anew_is_refused_as_another_one(world: Wor
     world.record(PRESENT, PRESENT)
     world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT))]
     assert "does not trust the root that is to sign" in refusal(world, {"rootValidityDays": 7300})
+
+
+def test_a_rotation_may_change_what_the_new_root_is_like(world: World) -> None:
+    world.root(1, PRESENT)
+    world.root(2, NEW, validityPeriodHours=7300 * 24)
+    world.record(PRESENT, PRESENT, NEW)
+    world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT, NEW))]
+    guarded(world, {"rootValidityDays": 7300, **stage("new-signs")})
+    assert world.asked == 1
 
 
 def test_a_state_without_its_root_does_not_replace_that_of_a_running_mesh(world: World) -> None:
@@ -318,9 +334,9 @@ def test_a_provided_new_root_is_known_by_its_fingerprint(world: World) -> None:
     world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT, NEW))]
     trust, given = provided("new-signs", OTHER)
     with pytest.raises(MeshConfigError, match="does not trust the root that is to sign"):
-        guard.guard_trust(provided_mesh(trust), given, {}, world.ask)
+        guard.guard_trust(provided_mesh(trust), given, ACCESSES)
     world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT, OTHER))]
-    guard.guard_trust(provided_mesh(trust), given, {}, world.ask)
+    guard.guard_trust(provided_mesh(trust), given, ACCESSES)
 
 
 def test_another_provided_root_at_once_is_refused(world: World) -> None:
@@ -328,7 +344,7 @@ def test_another_provided_root_at_once_is_refused(world: World) -> None:
     world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT))]
     trust, given = provided(None, NEW, present=NEW.pem)
     with pytest.raises(MeshConfigError, match="one stage at a time"):
-        guard.guard_trust(provided_mesh(trust), given, {}, world.ask)
+        guard.guard_trust(provided_mesh(trust), given, ACCESSES)
 
 
 def test_a_state_that_cannot_be_read_stops_an_update(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
