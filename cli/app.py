@@ -14,6 +14,7 @@ from cli.diagnose import diagnose
 from cli.drift import drift
 from cli.env import env
 from cli.explain import explain
+from cli.forget import forget
 from cli.gateways import gateways
 from cli.gather import gather
 from cli.preview import clusterless_preview
@@ -21,6 +22,7 @@ from cli.pulumi import PulumiError
 from cli.reference import reference
 from cli.repair import repair
 from cli.report import report
+from cli.rescue import rescue
 from cli.status import status
 from cli.tokens import tokens
 from cli.topology import topology
@@ -51,7 +53,9 @@ app.command()(repair)
 app.command()(diagnose)
 app.command()(drift)
 app.command()(explain)
+app.command()(forget)
 app.command()(report)
+app.command()(rescue)
 app.command()(status)
 app.command()(tokens)
 app.command()(verify)

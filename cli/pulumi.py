@@ -129,6 +129,57 @@ class PulumiStack:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed; why stands above")
         return json.loads(ended.stdout)
 
+    def feed(self, text: str, *arguments: str) -> str:
+        """Run a command that reads a text from standard input, and return what it printed.
+
+        Args:
+            text: what it reads: the way for what may stand neither among the arguments nor in a file.
+            arguments: command and flags.
+
+        Raises:
+            PulumiError: the command fails, with what it printed.
+        """
+        ended = subprocess.run(
+            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            check=False,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if ended.returncode:
+            raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed:\n{ended.stdout.strip()}")
+        return ended.stdout
+
+    def preview(self, *arguments: str) -> dict[str, Any]:
+        """What a preview says, as JSON: secrets are hidden.
+
+        Args:
+            arguments: more flags.
+
+        Raises:
+            PulumiError: the preview fails, with its errors.
+        """
+        ended = subprocess.run(
+            [self._program(), "preview", "--json", *arguments, "--stack", self.name, "--non-interactive"],
+            cwd=self.project,
+            env={**os.environ, **self.environment},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        try:
+            said: dict[str, Any] = json.loads(ended.stdout)
+        except ValueError:
+            said = {}
+        if ended.returncode:
+            messages = [each["message"] for each in said.get("diagnostics") or [] if each["severity"] == "error"]
+            why = "\n".join(message.strip() for message in messages) or (ended.stderr or ended.stdout).strip()
+            raise PulumiError(f"`pulumi preview` of stack {self.name} failed:\n{why}")
+        return said
+
     def _program(self) -> str:
         # The one on the lab's PATH, not the one on ours.
         for folder in self.environment.get("PATH", "").split(os.pathsep):

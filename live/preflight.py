@@ -23,6 +23,7 @@ from live.made_clusters import (
 from live.nodes import NodeFacts, node_facts, overlap
 from live.ownership import foreign_objects
 from live.reachability import UnreachableError
+from live.removed_clusters import removed_clusters, silent
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
 from topology.checks.keys import cluster_keys
@@ -195,6 +196,7 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
     answering = {name: accesses[name] for name in report.answering}
     made = made_clusters(pulumi.get_stack(), accesses)
     report.problems += other_clusters(mesh, made, report.answering, accesses)
+    report.unreachable += silent(removed_clusters(pulumi.get_stack(), accesses), pulumi.get_stack())
     report.problems += losing_trust(mesh, answering) if group is None else without_trust(answering)
     for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
         pulumi.log.warn(str(problem))
