@@ -1,10 +1,12 @@
 """How the components of a mesh hang together: which cluster, which certificate, which order."""
 
 import re
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import yaml
+from packaging.version import Version
 
 from components import Mesh, MeshArgs, samples
 from components import root_ca as root_ca_module
@@ -151,6 +153,14 @@ def test_only_the_marked_cluster_is_skipped_while_unreachable(recorded: tuple[Re
         "cluster3": "true",
     }
     assert {inputs["deleteUnreachable"] for inputs in providers.values()} == {"false"}
+
+
+def test_what_an_interrupted_update_left_is_taken_up_again_by_every_version_of_the_provider(
+    recorded: tuple[Recorder, Any],
+) -> None:
+    providers = [r.inputs for r in recorded[0].resources if r.type == "pulumi:providers:kubernetes"]
+    since_it_refuses = Version(version("pulumi-kubernetes")) >= Version("4.29")
+    assert {inputs.get("upsertExistingObjects") for inputs in providers} == {"true" if since_it_refuses else None}
 
 
 def test_an_ingress_gateway_stands_only_where_declared(recorded: tuple[Recorder, Any]) -> None:
