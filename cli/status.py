@@ -21,11 +21,12 @@ from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError
 from health.check import State
 from health.observed import ObservedCluster, Unknown
-from health.standing import ClusterStanding, InStep, PartName, exit_code, standing
+from health.standing import ClusterStanding, InStep, PartName, exit_code, expiries, standing
 from live.drift import Expected, drift_of
 from live.kubeconfig import ClusterAccess
 from live.observed import observe, topics
 from topology import MeshConfigError
+from topology.root_rotation import Stage, stage_of
 
 CANNOT_TELL, INTERRUPTED = 2, 130
 LIMIT_SECONDS = 300
@@ -35,6 +36,8 @@ REMINDER_SECONDS = 30.0
 TOPICS = topics(["istiods", "trust", "settings", "gateway", "remote", "readers"])
 COMPARISONS = 4
 WIDE = 150
+# Of all that ends; JSON has everything.
+SOONEST = 5
 COLORS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "yellow"}
 COLUMNS: dict[PartName, str] = {
     "api": "API",
@@ -63,11 +66,13 @@ class Status:
         stack: the stack's name.
         at: when it was looked.
         clusters: how each stands.
+        rotation: the declared stage of the root's replacement.
     """
 
     stack: str
     at: datetime
     clusters: Sequence[ClusterStanding]
+    rotation: Stage = Stage.OLD
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -151,7 +156,7 @@ def look(declared: Stack, accesses: Mapping[str, ClusterAccess], progress: _Prog
         in_step = {name: comparison.result() for name, comparison in comparisons.items()}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    return Status(declared.name, observed.at, standing(observed, in_step))
+    return Status(declared.name, observed.at, standing(observed, in_step), stage_of(declared.mesh.trust))
 
 
 def _compared(access: ClusterAccess, policy: Expected | str) -> InStep:
@@ -195,6 +200,16 @@ def as_json(found: Status) -> dict[str, Any]:
         "stack": found.stack,
         "at": found.at.isoformat(),
         "state": {0: "as declared", 1: "wrong", CANNOT_TELL: "unknown"}[exit_code(found.clusters)],
+        "rotation": found.rotation,
+        "expiries": [
+            {
+                "what": each.what,
+                "cluster": each.cluster or None,
+                "ends": each.ends.isoformat(),
+                "daysLeft": each.days_left,
+            }
+            for each in expiries(found.clusters)
+        ],
         "clusters": [
             {
                 "cluster": each.cluster,
@@ -212,6 +227,7 @@ def as_json(found: Status) -> dict[str, Any]:
 
 def _print(found: Status) -> None:
     out.print(_wide(found) if out.width >= WIDE else _narrow(found))
+    _print_ends(found)
     for state, heading in HEADINGS.items():
         reasons = [
             f"{each.cluster}: {reason}"
@@ -225,6 +241,18 @@ def _print(found: Status) -> None:
             out.print(f"[bold {COLORS[state]}]{heading}:[/]")
             for reason in dict.fromkeys(reasons):
                 out.print(f"  {escape(reason)}", soft_wrap=True, highlight=False)
+
+
+def _print_ends(found: Status) -> None:
+    if found.rotation is not Stage.OLD:
+        out.print(f"Root being replaced: stage {found.rotation} is declared (docs/rotation.md)", highlight=False)
+    ends = [
+        f"{escape(each.what)}{f' of {each.cluster}' if each.cluster else ''} {each.ends:%Y-%m-%d}"
+        for each in expiries(found.clusters)
+    ]
+    if ends:
+        more = f" and {len(ends) - SOONEST} more, later" if len(ends) > SOONEST else ""
+        out.print(f"Ends next: {', '.join(ends[:SOONEST])}{more}", highlight=False)
 
 
 def _wide(found: Status) -> Table:

@@ -1,12 +1,14 @@
 """How long the certificates of a cluster, and the tokens by which it reads others, still hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from health.check import State
 from health.observed import ObservedCluster, Trust, Unknown
-from health.standing.part import Part, worst
+from health.standing.part import ClusterStanding, Part, worst
+from health.standing.rotation import live_stage
+from topology.root_rotation import Stage
 
 NOTICE = timedelta(days=60)
 
@@ -28,12 +30,13 @@ class _Held:
     ends: datetime
 
 
-def certificates(cluster: ObservedCluster, now: datetime) -> Part:
-    """Days that root, intermediate, istiod's own certificate and the tokens have left.
+def certificates(cluster: ObservedCluster, now: datetime, declared: Stage = Stage.OLD) -> Part:
+    """Days that root, intermediate, istiod's own certificate and the tokens have left, and how far a rotation is.
 
     Args:
         cluster: what was seen of it.
         now: when it was seen.
+        declared: the stage of the root's replacement.
     """
     told = [(each, *_state(each, now)) for each in _held(cluster)]
     untold = (cluster.trust.reason,) if isinstance(cluster.trust, Unknown) else ()
@@ -41,13 +44,17 @@ def certificates(cluster: ObservedCluster, now: datetime) -> Part:
     first: dict[str, int] = {}
     for each in sorted((each for each, _, _ in told), key=lambda each: each.ends):
         first.setdefault(each.what, days_left(each.ends, now))
+    stage = None if isinstance(cluster.trust, Unknown) else live_stage(cluster.trust, declared)
+    behind = _behind(cluster, stage, declared)
     states = [state for _, state, _ in told] + ([State.SKIPPED] if untold else [])
+    days = [f"{what} {left} d" for what, left in first.items()]
     return Part(
         "certificates",
-        worst(states),
-        ", ".join(f"{what} {days} d" for what, days in first.items()) or "unknown",
-        (*(reason for _, _, reason in told if reason), *untold),
+        worst([*states, State.WARNING] if behind else states),
+        ", ".join([*([f"rotation {stage}"] if stage and stage is not Stage.OLD else []), *days]) or "unknown",
+        (*(reason for _, _, reason in told if reason), *behind, *untold),
         {
+            "rotation": stage,
             "lifetimes": [
                 {
                     "what": each.what,
@@ -56,9 +63,53 @@ def certificates(cluster: ObservedCluster, now: datetime) -> Part:
                     "daysLeft": days_left(each.ends, now),
                 }
                 for each, _, _ in told
-            ]
+            ],
         },
     )
+
+
+def _behind(cluster: ObservedCluster, stage: Stage | None, declared: Stage) -> list[str]:
+    if isinstance(cluster.trust, Unknown) or stage is declared or (stage is None and declared is Stage.OLD):
+        return []
+    said = f"its root's replacement is at stage {stage}" if stage else "its roots are those of no stage"
+    return [f"{said}, {declared} is declared: `spanmesh rotate root` goes on with it"]
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """Something of the mesh that ends.
+
+    Attributes:
+        what: ``root``, ``intermediate``, ``istiod`` or ``token for cluster2``.
+        cluster: whose; empty: of all clusters.
+        ends: when.
+        days_left: whole days until then; negative: days since.
+    """
+
+    what: str
+    cluster: str
+    ends: datetime
+    days_left: int
+
+
+def expiries(clusters: Iterable[ClusterStanding]) -> list[Expiry]:
+    """Everything that ends, the first to end first; a root that several clusters trust once.
+
+    Args:
+        clusters: how each stands.
+    """
+    found: dict[tuple[str, ...], Expiry] = {}
+    for each in clusters:
+        for one in each.part("certificates").facts.get("lifetimes", ()):
+            shared = one["what"] == "root"
+            expiry = Expiry(
+                f"root ({one['subject']})" if shared else one["what"],
+                "" if shared else each.cluster,
+                datetime.fromisoformat(one["ends"]),
+                one["daysLeft"],
+            )
+            found.setdefault((expiry.what, expiry.cluster, one["ends"]), expiry)
+    return sorted(found.values(), key=lambda one: (one.ends, one.cluster, one.what))
 
 
 def days_left(ends: datetime, now: datetime) -> int:

@@ -10,6 +10,7 @@ from health.standing.part import ClusterStanding, InStep, Part, PartName
 from health.standing.reading import remotes
 from topology import Mesh, clients_of_gateway
 from topology.defaults import east_west_of, istio_of
+from topology.root_rotation import stage_of
 
 LOAD_BALANCER = "LoadBalancer"
 DEPENDENT: tuple[PartName, ...] = ("istiod", "gateway", "remotes", "certificates", "versions", "policy")
@@ -38,7 +39,7 @@ def _parts(mesh: Mesh, cluster: ObservedCluster, now: datetime, in_step: InStep 
         _istiod(cluster),
         _gateway(mesh, cluster),
         remotes(mesh, cluster),
-        certificates(cluster, now),
+        certificates(cluster, now, stage_of(mesh.trust)),
         _versions(mesh, cluster, cluster.kubernetes),
         _policy(in_step),
     ]

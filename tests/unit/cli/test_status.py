@@ -92,6 +92,8 @@ def test_json_has_every_part_with_its_facts(project: Path) -> None:
         {"cluster": "cluster2", "configured": True, "connected": True, "istiods": {"istiod-0": "synced"}}
     ]
     assert [each["what"] for each in first["certificates"]["lifetimes"]] == ["root", "istiod"]
+    assert found["rotation"] == first["certificates"]["rotation"] == "old"
+    assert [each["what"] for each in found["expiries"]] == ["istiod", "istiod", "root (CN=CA)"]
     assert first["versions"]["gateway"] == [VERSION]
     assert (first["policy"]["compared"], first["policy"]["notInStep"]) == (0, [])
 

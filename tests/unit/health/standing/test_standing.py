@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from health.check import State
-from health.observed import EastWestGateway, GatewayPod, ObservedCluster, RemoteCluster, Trust, Unknown
-from health.standing import ClusterStanding, InStep, Part, PartName, exit_code, standing
+from health.observed import Certificate, EastWestGateway, GatewayPod, ObservedCluster, RemoteCluster, Trust, Unknown
+from health.standing import ClusterStanding, InStep, Part, PartName, exit_code, expiries, standing
+from health.standing.lifetimes import certificates
 from tests.unit.health.facts import NOW, certificate, cluster, declared, istiod, kubeconfig, observed, trust
+from topology.root_rotation import Stage
 
 IN_STEP = {"cluster1": InStep(3), "cluster2": InStep(3)}
 PODS = (GatewayPod("gateway-a", ready=True, version="1.30.5"), GatewayPod("gateway-b", ready=True, version="1.30.5"))
@@ -123,6 +125,50 @@ def test_tokens_that_end_soon_warn_too() -> None:
 def test_while_a_root_is_replaced_the_one_that_ends_first_is_shown() -> None:
     roots = (certificate("old", "old", 100), certificate("new", "new", 3000))
     assert "root 100 d" in part("certificates", trust=Trust((), roots)).text
+
+
+ROOT, SUCCESSOR = certificate("root", "root", 3000), certificate("successor", "successor", 3650)
+
+
+@pytest.mark.parametrize(
+    ("roots", "signs", "declared_stage", "text"),
+    [
+        ((ROOT,), "root", Stage.OLD, "istiod"),
+        ((ROOT, SUCCESSOR), "root", Stage.BOTH_TRUSTED, "rotation both-trusted"),
+        ((ROOT, SUCCESSOR, SUCCESSOR), "successor", Stage.NEW_SIGNS, "rotation new-signs"),
+        ((SUCCESSOR,), "successor", Stage.NEW_ONLY, "rotation new-only"),
+    ],
+)
+def test_the_stage_of_a_rotation_is_told_by_what_signs_and_is_trusted(
+    roots: tuple[Certificate, ...], signs: str, declared_stage: Stage, text: str
+) -> None:
+    found = certificates(cluster(1, trust=replace(trust(1, signs), roots=roots)), NOW, declared_stage)
+    assert (found.state, found.reasons) == (State.OK, ())
+    assert found.text.startswith(text)
+    assert found.facts["rotation"] is declared_stage
+
+
+def test_a_cluster_that_is_not_at_the_declared_stage_warns_with_the_command_that_goes_on() -> None:
+    lagging = replace(trust(1), roots=(ROOT, SUCCESSOR))
+    found = certificates(cluster(1, trust=lagging), NOW, Stage.NEW_SIGNS)
+    assert found.state is State.WARNING
+    [reason] = found.reasons
+    assert reason.startswith("its root's replacement is at stage both-trusted, new-signs is declared")
+    assert "`spanmesh rotate root`" in reason
+    three = replace(trust(1), roots=(ROOT, SUCCESSOR, certificate("third", "third", 3650)))
+    assert certificates(cluster(1, trust=three), NOW).reasons == (), "roots of other hands are no rotation"
+
+
+def test_everything_that_ends_is_listed_with_the_first_to_end_first_and_a_shared_root_once() -> None:
+    both = observed(cluster(1, trust=trust(1, days=90)), cluster(2))
+    listed = [(each.what, each.cluster, each.days_left) for each in expiries(standing(both, IN_STEP))]
+    assert listed == [
+        ("intermediate", "cluster1", 90),
+        ("istiod", "cluster1", 300),
+        ("istiod", "cluster2", 300),
+        ("intermediate", "cluster2", 700),
+        ("root (CN=root)", "", 3000),
+    ]
 
 
 def test_fewer_istiods_than_wanted_and_one_that_is_not_ready_are_missing() -> None:
