@@ -19,8 +19,9 @@ class Cause:
     """One thing that can be wrong with a running mesh; a section of docs/troubleshooting.md.
 
     Attributes:
-        code: stable, for example SM621: 61 clusters and istiods, 62 remote access, 63 trust, 64 gateways, 65 identity
-            and clocks, 66 proxies, 67 Services and workloads, 68 policy, 69 traffic, 70 drills, 71 one request.
+        code: stable, for example SM621: 61 clusters and istiods, 62 remote access, 63 trust, 64 gateways (and SM650),
+            65 identity and clocks, 66 proxies, 67 Services and workloads, 68 policy, 69 traffic, 70 drills, 71 one
+            request.
         name: short, in words.
         severity: an error makes the check fail, a warning does not.
         symptom: what users see of it.

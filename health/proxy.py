@@ -41,6 +41,24 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Door:
+    """Port 15443 of an east-west gateway's pod, as Envoy counts there since it started.
+
+    Attributes:
+        held: connections that it holds now.
+        over: connections that it closed at once because there were too many.
+        strangers: connections that it closed because they were no TLS, or of a server name or protocol that it does
+            not pass on.
+        lately_over: how many were too many between two looks a moment apart; 0 where none ever was.
+    """
+
+    held: int
+    over: int
+    strangers: int
+    lately_over: int = 0
+
+
+@dataclass(frozen=True)
 class Proxy:
     """One proxy, asked at its admin port.
 
@@ -51,6 +69,7 @@ class Proxy:
         upstreams: gateways of other networks, as it fares with them.
         endpoints: by Envoy's name of the cluster (``outbound|<port>|<subset>|<host>``), of the Services looked at.
         dns_capture: whether it answers the application's DNS queries.
+        door: of an east-west gateway, who comes to its port; None: it is none, or does not count.
         problem: why it could not be asked; empty: it was.
     """
 
@@ -60,4 +79,5 @@ class Proxy:
     upstreams: tuple[Upstream, ...] = ()
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     dns_capture: bool = False
+    door: Door | None = None
     problem: str = ""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from envoy.config_dump import read_config_dump
 from envoy.endpoint import Endpoint, read_endpoints
 from health.observed import ProxySync, ProxyTrust
-from health.proxy import Proxy, Rejected, Upstream
+from health.proxy import Door, Proxy, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
 from live.observed.certificates import facts
 from live.pod_port import PodHttp, PodPortError, pod_http
@@ -28,6 +28,7 @@ LISTS = {
     "CDS": "dynamic_active_clusters",
     "EDS": "dynamic_endpoint_configs",
 }
+DOOR = "listener.0.0.0.0_15443."
 REFUSED = {"LDS": "listener_manager.lds.update_rejected", "CDS": "cluster_manager.cds.update_rejected"}
 
 
@@ -74,6 +75,7 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
             endpoints = _endpoints(http, question.hosts) if question.hosts else {}
             capture = _dns_capture(http) if sync.type == "sidecar" else False
             held = trust(http, sync.proxy)
+            door = _door(http) if sync.type == "router" else None
         upstreams = _upstreams(access, name, namespace, question.gateways) if question.gateways else ()
     except PodPortError as error:
         return Answer(Proxy(sync.proxy, sync.type, problem=str(error)))
@@ -81,7 +83,7 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
         # What one proxy of another version answers must not hide what the others say.
         problem = f"{sync.proxy} gave what cannot be read: {type(error).__name__}: {error}"
         return Answer(Proxy(sync.proxy, sync.type, problem=problem))
-    return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture), held)
+    return Answer(Proxy(sync.proxy, sync.type, rejected, upstreams, endpoints, capture, door), held)
 
 
 def trust(http: PodHttp, proxy: str) -> ProxyTrust:
@@ -118,6 +120,27 @@ def _count(http: PodHttp, name: str) -> int:
         return 0
     said = http.text(f"/stats?filter={quote(f'^{re.escape(name)}$')}").rpartition(": ")[2].strip()
     return int(said) if said.isdigit() else 0
+
+
+def _door(http: PodHttp) -> Door | None:
+    first = _door_counts(http)
+    if "downstream_cx_overflow" not in first:
+        # A gateway for other traffic, or one of before its statistics were asked for.
+        return None
+    over = first["downstream_cx_overflow"]
+    if over:
+        # Whether it is so now, or was once.
+        time.sleep(MOMENT)
+    now = _door_counts(http) if over else first
+    held = now.get("downstream_cx_active", 0) + now.get("downstream_pre_cx_active", 0)
+    last = now["downstream_cx_overflow"]
+    return Door(held, last, now.get("no_filter_chain_match", 0), max(0, last - over))
+
+
+def _door_counts(http: PodHttp) -> dict[str, int]:
+    lines = http.text(f"/stats?filter={quote(f'^{re.escape(DOOR)}[a-z_]+$')}").splitlines()
+    found = (line.removeprefix(DOOR).partition(": ") for line in lines)
+    return {name: int(value) for name, _, value in found if value.isdigit()}
 
 
 def _endpoints(http: PodHttp, hosts: Sequence[str]) -> Mapping[str, tuple[Endpoint, ...]]:
