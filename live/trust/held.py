@@ -77,7 +77,7 @@ def _running_proxy(pod: Mapping[str, Any]) -> Iterator[_Proxy]:
     status, metadata = pod.get("status") or {}, pod["metadata"]
     # A native sidecar stands among the init containers, and runs while the pod may still be Pending.
     statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    if any(each["name"] == PROXY and (each.get("state") or {}).get("running") for each in statuses):
+    if any(each["name"] == PROXY and "running" in (each.get("state") or {}) for each in statuses):
         spec = pod["spec"]
         containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
         settings = [setting for each in containers if each["name"] == PROXY for setting in each.get("env") or ()]
