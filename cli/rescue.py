@@ -23,8 +23,8 @@ from live.division import clusters_up
 from live.reachability import UnreachableError, cluster_uid
 from live.sources import StackOutputsError
 from live.state.completion import completed, import_file
-from live.state.deployment import Planned, planned, resources
-from live.state.lost_trust import Given, given_anew, live_authorities, outdated_keys
+from live.state.deployment import KUBERNETES, Planned, planned, resources
+from live.state.lost_trust import Authority, Given, given_anew, live_authorities, outdated_keys
 from live.state.standing import Standing, standing
 from topology import MeshConfigError, Problem
 from topology.division import GROUP
@@ -57,8 +57,9 @@ class Plan:
 
     @property
     def made_anew(self) -> list[Planned]:
-        """Objects that are neither live nor in the state: the next update makes them."""
-        return [each for each in self.declared if each.new and each.cluster and each.urn not in self.found]
+        """What is neither live nor in the state: the next update makes it."""
+        new = [each for each in self.declared if each.new and each.custom and each.type != KUBERNETES]
+        return [each for each in new if each.urn not in self.found]
 
 
 def rescue(
@@ -88,7 +89,7 @@ def rescue(
         _carry_out(plan, declared, pulumi)
     if output == "json":
         typer.echo(json.dumps(_as_json(declared.name, plan), indent=2))
-    elif not plan.found:
+    elif not (plan.found or plan.given):
         err.print("Nothing to rescue: the state knows everything that is declared and live.")
     if plan.given and plan.given.root is not None:
         err.print(LOST_KEY.format(stack=declared.name), soft_wrap=True)
@@ -181,7 +182,7 @@ def _edited(declared: Stack, pulumi: PulumiStack, given: Given) -> StackEdit:
     return edit
 
 
-def _of(authority: Any) -> list[tuple[str, str]]:
+def _of(authority: Authority) -> list[tuple[str, str]]:
     return [("certificate", authority.certificate), ("key", authority.key)]
 
 
@@ -223,26 +224,27 @@ def _carry_out(plan: Plan, declared: Stack, pulumi: PulumiStack) -> None:
     if plan.edit:
         plan.edit.save()
         step(f"{plan.edit.path}: the clusters' certificates and keys are in it, encrypted")
-    if plan.found:
-        state = completed(plan.state, plan.declared, plan.found, imported, kubeconfigs)
-        pulumi.feed(json.dumps(state), "stack", "import")
-        step(f"the state of {declared.name} knows {len(resources(state))} resources now: run `pulumi preview`")
+    state = completed(plan.state, plan.declared, plan.found, imported, kubeconfigs)
+    pulumi.feed(json.dumps(state), "stack", "import")
+    step(f"the state of {declared.name} knows {len(resources(state))} resources now: run `pulumi preview`")
 
 
 def _show(plan: Plan) -> None:
     table = Table("cluster", "live, and to be known", "made anew by `pulumi up`")
     table.columns[1].overflow = table.columns[2].overflow = "fold"
-    clusters = dict.fromkeys(each.cluster for each in plan.declared if each.cluster)
+    # What is in no cluster, keys and certificates, comes last.
+    clusters = [*dict.fromkeys(each.cluster for each in plan.declared if each.cluster), None]
     for cluster in clusters:
         live = Counter(plan.found[each.urn].kind for each in plan.declared if _found_in(plan, each, cluster))
-        anew = [
-            f"{each.inputs.get('kind', 'Release')} {each.name}" for each in plan.made_anew if each.cluster == cluster
-        ]
-        table.add_row(cluster, ", ".join(f"{count} {kind}" for kind, count in sorted(live.items())), ", ".join(anew))
+        new = [each for each in plan.made_anew if each.cluster == cluster]
+        anew = [f"{each.type.rpartition(':')[2]} {each.name}" for each in new]
+        if live or anew:
+            names = ", ".join(f"{count} {kind}" for kind, count in sorted(live.items()))
+            table.add_row(cluster or "(in none)", names, ", ".join(anew))
     err.print(table)
 
 
-def _found_in(plan: Plan, each: Planned, cluster: str) -> bool:
+def _found_in(plan: Plan, each: Planned, cluster: str | None) -> bool:
     return each.cluster == cluster and each.urn in plan.found
 
 

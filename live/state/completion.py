@@ -38,12 +38,13 @@ def import_file(
         kubeconfigs: text of the kubeconfig of each cluster, by Istio's name.
     """
     wanted = [each for each in declared if each.urn in found]
-    providers = [each for each in declared if each.type == KUBERNETES and each.name in {one.cluster for one in wanted}]
+    clusters = {each.cluster for each in wanted}
+    providers = {each.name: each for each in declared if each.type == KUBERNETES and each.name in clusters}
     return {
         "resources": [
             *(
-                {"type": each.type, "name": each.name, "inputs": provider_inputs(each, kubeconfigs[each.name])}
-                for each in providers
+                {"type": each.type, "name": name, "inputs": provider_inputs(each, kubeconfigs[name])}
+                for name, each in providers.items()
             ),
             *(
                 {
@@ -51,7 +52,8 @@ def import_file(
                     "name": each.name,
                     "id": found[each.urn].id,
                     "provider": each.cluster,
-                    "version": next(p.inputs["version"] for p in providers if p.name == each.cluster),
+                    # Else the newest plug-in that is installed would read it.
+                    "version": providers[str(each.cluster)].inputs.get("version", ""),
                 }
                 for each in wanted
             ),
