@@ -24,7 +24,10 @@ def explain_failed_release(access: ClusterAccess) -> pulumi.ErrorHook:
         except (ApiException, HTTPError) as error:
             reasons = [f"the cluster does not answer: {error}"]
         if any(sign in error for sign in UNKNOWN_RELEASE for error in args.errors):
-            reasons = ["an interrupted run left a Helm release that Pulumi does not know. Run `spanmesh repair`"]
+            reasons = [
+                "an interrupted run left a Helm release that Pulumi does not know. Run `spanmesh repair`; where the "
+                "stack's state is lost or older than the clusters, `spanmesh rescue`"
+            ]
         for reason in reasons:
             pulumi.log.error(f"cluster {access.name}: {args.name}: {reason}")
         return False

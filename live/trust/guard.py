@@ -28,6 +28,7 @@ IN_STEPS = (
     f"Go one stage at a time, each with `pulumi up`: `trust.rotation.stage` {Stage.BOTH_TRUSTED}, {Stage.NEW_SIGNS}, "
     f"{Stage.NEW_ONLY}, then without `rotation`; back likewise. `spanmesh rotate root` does it"
 )
+LOST_STATE = "If the stack's state is lost or older than the clusters, `spanmesh rescue` completes it. Else: "
 LATER = (
     "Proxies get roots and certificates by themselves, within two minutes after the stage before: run `pulumi up` "
     "again. What does not answer or will not change has to be put right first"
@@ -117,4 +118,6 @@ def _say(for_whom: str) -> None:
 def _problem(mesh: Mesh, change: Change, found: Sequence[Obstacle]) -> Problem:
     key = STAGE_KEY if stage_of(mesh.trust) is not Stage.OLD else KEY
     cause = f"the roots cannot change yet: {'; '.join(told(found))}"
-    return Problem(key, cause, IN_STEPS if change.in_vain else LATER)
+    cure = IN_STEPS if change.in_vain else LATER
+    # A root that is still to be made would sign for a mesh that runs.
+    return Problem(key, cause, f"{LOST_STATE}{cure}" if None in change.wanted.signs else cure)
