@@ -73,6 +73,7 @@ def certificate(
     ca: bool = True,
     signs: bool = True,
     path_length: int | None = None,
+    uri: str | None = None,
 ) -> x509.Certificate:
     """Sign a certificate.
 
@@ -82,8 +83,9 @@ def certificate(
         issuer: who signs; None: itself.
         own_key: its key, where it signs itself.
         days: how long from now it is valid.
-        since: for how many days it has been valid.
+        since: for how many days it has been valid; less than 0: it will be so many days from now.
         ca, signs, path_length: CA flag, key usage keyCertSign, pathlen.
+        uri: its URI, for example the SPIFFE id of a workload.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     key = issuer.key if issuer else own_key
@@ -114,4 +116,7 @@ def certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
     )
+    if uri is not None:
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+        builder = builder.add_extension(names, critical=True)
     return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
