@@ -140,7 +140,7 @@ def _plan(declared: Stack, pulumi: PulumiStack) -> Plan:
     given = None
     if not stack_config(declared.project, declared.name).get(GROUP):
         given = given_anew(declared.mesh, state, live_authorities(declared.accesses))
-    edit = _edited(declared, pulumi, given) if given else None
+    edit = edited(declared, pulumi, given) if given else None
     step("asking the program what it declares")
     with tempfile.TemporaryDirectory(prefix="spanmesh-") as folder:
         arguments = []
@@ -162,7 +162,17 @@ def _state(pulumi: PulumiStack) -> dict[str, Any]:
     return dict(pulumi.read("stack", "export", "--show-secrets"))
 
 
-def _edited(declared: Stack, pulumi: PulumiStack, given: Given) -> StackEdit:
+def edited(declared: Stack, pulumi: PulumiStack, given: Given) -> StackEdit:
+    """The stack file with what it has to give from now on; not written yet.
+
+    Args:
+        declared: the stack.
+        pulumi: encrypts for it.
+        given: what is to stand in it.
+
+    Raises:
+        MeshConfigError: the mesh stands in a file in which Pulumi encrypts nothing.
+    """
     edit = StackEdit.open(declared.project, declared.name)
     if stack_config(declared.project, declared.name).get(MESH_FILE):
         raise MeshConfigError([_by_hand(edit, given)])
