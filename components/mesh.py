@@ -53,6 +53,7 @@ class Mesh(pulumi.ComponentResource):
     def __init__(self, name: str, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Mesh", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self._authorities = args.access.ca_certificates
         self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers, args.given), child)
         self.clusters = {}
         for declared in args.mesh.clusters:
@@ -86,7 +87,7 @@ class Mesh(pulumi.ComponentResource):
         """What the stack exports; nothing secret."""
         return {
             **_mesh_summary(mesh),
-            **_trust_summary(self.trust),
+            **_trust_summary(self.trust, self._authorities),
             "clusters": {
                 c.name: {
                     **_cluster_summary(c),
@@ -133,6 +134,7 @@ class TrustAndLinks(pulumi.ComponentResource):
     def __init__(self, name: str, args: TrustAndLinksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:TrustAndLinks", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self._authorities = args.access.ca_certificates
         self.trust = Trust(f"{name}-trust", TrustArgs(args.mesh, args.providers, args.given), child)
         self.clusters = {}
         self._linked = [k for k in links(args.mesh) if k.reader.name in args.up and k.peer.name in args.up]
@@ -156,7 +158,7 @@ class TrustAndLinks(pulumi.ComponentResource):
         """What the stack exports; nothing secret."""
         return {
             **_mesh_summary(mesh),
-            **_trust_summary(self.trust),
+            **_trust_summary(self.trust, self._authorities),
             "clusters": {
                 c.name: {
                     **_cluster_summary(c),
@@ -253,8 +255,8 @@ def _mesh_summary(mesh: model.Mesh) -> dict[str, Any]:
     return {"meshId": mesh.id, "trustDomain": mesh.trust_domain}
 
 
-def _trust_summary(trust: Trust) -> dict[str, pulumi.Input[object]]:
-    return {"root": trust.summary(), "rotation": trust.rotation_summary(), "expiries": trust.expiries()}
+def _trust_summary(trust: Trust, authorities: Mapping[str, str]) -> dict[str, pulumi.Input[object]]:
+    return {"root": trust.summary(), "rotation": trust.rotation_summary(), "expiries": trust.expiries(authorities)}
 
 
 def _cluster_summary(cluster: model.Cluster) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from components.intermediate_ca import (
 from components.root_ca import ProvidedRootCA, RootCA
 from components.roots import Roots, make_roots
 from topology import model
+from topology.certificates import first_end
 from topology.defaults import NAMESPACE
 from topology.given_trust import GivenIntermediate, GivenTrust
 from topology.root_rotation import new_generation, signing_source, signs_under_new
@@ -158,12 +159,22 @@ class Trust(pulumi.ComponentResource):
             "newExpires": new.expires,
         }
 
-    def expiries(self) -> pulumi.Output[list[dict[str, str]]]:
-        """Every certificate that ends: what it is, its cluster (empty: the mesh's), its end; the first to end first."""
+    def expiries(self, authorities: Mapping[str, str]) -> pulumi.Output[list[dict[str, str]]]:
+        """Every certificate that ends: what it is, its cluster (empty: the mesh's), its end; the first to end first.
+
+        The tokens by which istiods read other clusters do not end by themselves.
+
+        Args:
+            authorities: PEM of the CAs of API servers that the user gives, by Istio's cluster name.
+        """
         ends: list[tuple[str, str, pulumi.Output[str]]] = [("root", "", self.roots.present.expires)]
         if self.roots.new:
             ends.append(("new root", "", self.roots.new.expires))
         ends += [("intermediate", cluster, own.expires) for cluster, own in self.intermediates.items()]
+        ends += [
+            ("CA of the API server", cluster, pulumi.Output.from_input(first_end(pem)))
+            for cluster, pem in authorities.items()
+        ]
 
         def listed(times: list[str]) -> list[dict[str, str]]:
             named = [(time, what, cluster) for (what, cluster, _), time in zip(ends, times, strict=True)]

@@ -45,8 +45,20 @@ def describe(pem: str) -> CertificateFacts:
         UnfitCertificateError: there is none.
     """
     first = parse_certificates(pem)[0]
-    expires = first.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return CertificateFacts(sha256(first), expires, first.subject.rfc4514_string())
+    return CertificateFacts(sha256(first), _end(first), first.subject.rfc4514_string())
+
+
+def first_end(pem: str) -> str:
+    """End of validity, RFC 3339, of the certificate of a PEM text that ends first.
+
+    Raises:
+        UnfitCertificateError: there is none.
+    """
+    return min(map(_end, parse_certificates(pem)))
+
+
+def _end(certificate: x509.Certificate) -> str:
+    return certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def chain_to_root(certificate_pem: str, root_pem: str) -> list[str]:

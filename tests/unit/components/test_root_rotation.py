@@ -99,7 +99,11 @@ def run(mesh: dict[str, Any], given: GivenTrust) -> tuple[Recorder, Any]:
         loaded = load_mesh(mesh)
         providers = {name: cluster_provider(name, "kubeconfig", False) for name in CLUSTERS}
         trust = Trust("mesh-trust", TrustArgs(loaded, providers, given))
-        return {"root": trust.summary(), "rotation": trust.rotation_summary(), "expiries": trust.expiries()}
+        return {
+            "root": trust.summary(),
+            "rotation": trust.rotation_summary(),
+            "expiries": trust.expiries({"cluster2": ACME.pem + ACME_2.pem}),
+        }
 
     return record(program)
 
@@ -265,6 +269,7 @@ def test_outputs_say_the_stage_both_roots_and_what_ends_when() -> None:
     assert outputs["root"] == {"sha256": f"sha256 of {FIRST}", "expires": "2036-01-01T00:00:00Z"}
     ends = [describe(UNDER_ACME_2[name].certificate).expires for name in CLUSTERS]
     assert sorted(outputs["expiries"], key=lambda each: (each["what"], each["cluster"])) == [
+        {"what": "CA of the API server", "cluster": "cluster2", "expires": describe(ACME.pem).expires},
         {"what": "intermediate", "cluster": "cluster1", "expires": ends[0]},
         {"what": "intermediate", "cluster": "cluster2", "expires": ends[1]},
         {"what": "new root", "cluster": "", "expires": new.expires},
