@@ -1,5 +1,6 @@
 """`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from cli.console import err
 from cli.project import ROOT, load_stack
-from cli.pulumi import PulumiStack
+from cli.pulumi import PulumiError, PulumiStack
 from live.helm_records import delete_records, helm_records
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -21,23 +22,39 @@ def repair(
 ) -> None:
     """Delete Helm's records of releases that are unfinished, or that the stack's state does not know.
 
-    `pulumi up` can then go on: what Helm had already made stays, and is taken up again.
+    A release without any record goes out of the state. `pulumi up` can then go on: what Helm had already made stays,
+    and is taken up again.
     """
     declared = load_stack(stack, cwd)
-    known = _releases_in_state(PulumiStack(cwd, declared.name, {}))
+    pulumi = PulumiStack(cwd, declared.name, {})
+    known = _releases_in_state(pulumi)
     for name, access in declared.accesses.items():
-        records = [r for r in helm_records(access) if r.pending or (name, r.release) not in known]
-        delete_records(access, records)
-        deleted = ", ".join(str(record) for record in records)
-        err.print(f"cluster {name}: " + (f"deleted {deleted}" if records else "nothing to repair"))
+        records = helm_records(access)
+        leaving = {record.release for record in records if record.leaving}
+        wrong = [r for r in records if r.pending or r.release in leaving or (name, r.release) not in known]
+        delete_records(access, wrong)
+        kept = {record.release for record in records if record not in wrong}
+        gone = {release: urn for (cluster, release), urn in known.items() if cluster == name and release not in kept}
+        if gone:
+            _forget(pulumi, gone.values())
+        said = [f"deleted {record}" for record in wrong] + [f"{release} is taken out of the state" for release in gone]
+        err.print(f"cluster {name}: " + (", ".join(said) or "nothing to repair"))
 
 
-def _releases_in_state(stack: PulumiStack) -> set[tuple[str, str]]:
-    """Cluster and release name of each Helm release that Pulumi knows."""
+def _forget(stack: PulumiStack, urns: Iterable[str]) -> None:
+    """Have Pulumi look for releases that have no record any more: the next update installs them anew."""
+    targets = [argument for urn in urns for argument in ("--target", urn)]
+    ended = stack.run("refresh", "--yes", "--skip-preview", *targets, capture=True)
+    if ended.returncode:
+        raise PulumiError(f"`pulumi refresh` of stack {stack.name} failed:\n{ended.stdout}")
+
+
+def _releases_in_state(stack: PulumiStack) -> dict[tuple[str, str], str]:
+    """The URN of each Helm release that Pulumi knows, by cluster and release name."""
     resources: list[dict[str, Any]] = stack.read("stack", "export")["deployment"].get("resources") or []
     return {
         # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
-        (resource["provider"].split("::")[-2], resource["outputs"]["name"])
+        (resource["provider"].split("::")[-2], resource["outputs"]["name"]): resource["urn"]
         for resource in resources
         if resource["type"] == RELEASE and "name" in resource.get("outputs", {})
     }

@@ -20,11 +20,13 @@ class HelmRecord:
         secret: name of the Secret.
         release: name of the release.
         pending: whether the run that wrote it never came to its end.
+        leaving: whether that run was to uninstall the release: part of its objects is gone.
     """
 
     secret: str
     release: str
     pending: bool
+    leaving: bool = False
 
     def __str__(self) -> str:
         return self.secret
@@ -36,12 +38,15 @@ def helm_records(access: ClusterAccess) -> list[HelmRecord]:
         core = client.CoreV1Api(api)
         secrets = core.list_namespaced_secret(NAMESPACE, label_selector="owner=helm", _request_timeout=TIMEOUT)
     return [
-        HelmRecord(
-            secret.metadata.name, match["release"], secret.metadata.labels.get("status", "").startswith("pending")
-        )
+        _record(match, secret.metadata.labels.get("status", ""))
         for secret in secrets.items
         if (match := RECORD.match(secret.metadata.name)) and match["release"] in (BASE_RELEASE, ISTIOD_RELEASE)
     ]
+
+
+def _record(name: re.Match[str], status: str) -> HelmRecord:
+    leaving = status == "uninstalling"
+    return HelmRecord(name.string, name["release"], leaving or status.startswith("pending"), leaving)
 
 
 def delete_records(access: ClusterAccess, records: list[HelmRecord]) -> None:

@@ -15,6 +15,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from live.client import TIMEOUT, api_client
+from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
 from live.reachability import cluster_uid
 from topology import Mesh, Problem
@@ -25,9 +26,10 @@ from topology.defaults import NAMESPACE
 OUTPUT = "clusterUids"
 STACK = "pulumi:pulumi:Stack"
 NAMESPACE_TYPE = "kubernetes:core/v1:Namespace"
+RELEASE_TYPE = "kubernetes:helm.sh/v3:Release"
 NEW_CLUSTER = (
-    "If that cluster is gone for good and this is a new one in its place, take it out first as "
-    "docs/reliability.md says of a cluster that is gone"
+    "Where that cluster is gone for good and this one takes its place: take its entry out, `spanmesh forget {name}`, "
+    "`pulumi up`, then declare it anew"
 )
 
 
@@ -38,10 +40,12 @@ class ClusterIds:
     Attributes:
         cluster: uid of its kube-system.
         namespace: uid of its istio-system; None: there is none, or it is on its way out.
+        releases: names of the releases of which Helm has a record.
     """
 
     cluster: str
     namespace: str | None
+    releases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,12 @@ class Made:
     Attributes:
         cluster: uid of the cluster's kube-system; None: no update has come to its end.
         namespace: uid of its istio-system; None: this stack has not made it.
+        releases: names of its Helm releases.
     """
 
     cluster: str | None = None
     namespace: str | None = None
+    releases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def cluster_ids(access: ClusterAccess) -> ClusterIds:
         if error.status != 404:
             raise
         return ClusterIds(cluster, None)
-    return ClusterIds(cluster, None if found.deletion_timestamp else found.uid)
+    releases = frozenset(record.release for record in helm_records(access))
+    return ClusterIds(cluster, None if found.deletion_timestamp else found.uid, releases)
 
 
 def made_clusters(stack: str, names: Collection[str]) -> dict[str, Made]:
@@ -104,14 +111,28 @@ def made_clusters(stack: str, names: Collection[str]) -> dict[str, Made]:
     resources: Mapping[str, Mapping[str, Any]] = answer["outputs"]
     uids: Mapping[str, str] = {}
     namespaces: dict[str, str | None] = {}
+    releases: dict[str, str] = {}
     for urn, resource in resources.items():
         outputs = resource.get("outputs") or {}
         if resource["type"] == STACK:
             uids = outputs.get(OUTPUT) or {}
         elif resource["type"] == NAMESPACE_TYPE:
             namespaces[urn.rpartition("::")[2]] = (outputs.get("metadata") or {}).get("uid")
-    # As components.trust.Trust names it, in the component Mesh or TrustAndLinks called `mesh`.
-    return {name: Made(uids.get(name), namespaces.get(f"mesh-trust-{name}-namespace")) for name in names}
+        elif resource["type"] == RELEASE_TYPE and "name" in outputs:
+            releases[urn.rpartition("::")[2]] = outputs["name"]
+    # As components.trust.Trust and components.control_plane.ControlPlane name them, in a component called `mesh`.
+    return {
+        name: Made(
+            uids.get(name),
+            namespaces.get(f"mesh-trust-{name}-namespace"),
+            frozenset(releases[own] for own in _release_names(name) if own in releases),
+        )
+        for name in names
+    }
+
+
+def _release_names(cluster: str) -> list[str]:
+    return [f"mesh-{cluster}-control-plane-{chart}" for chart in ("base", "istiod")]
 
 
 def uids_output(made: Mapping[str, Made], seen: Mapping[str, ClusterIds]) -> dict[str, str]:
@@ -149,7 +170,7 @@ def other_clusters(
                 f"{key}.kubeconfig",
                 f"it opens {there} at {accesses[name].server} (kube-system has the uid {ids.cluster}), and what this "
                 f"stack has made for {name} stands elsewhere{of}",
-                f"Give the kubeconfig of {name}" + ("" if owner else f". {NEW_CLUSTER}"),
+                f"Give the kubeconfig of {name}" + ("" if owner else f". {NEW_CLUSTER.format(name=name)}"),
             )
 
 
@@ -172,6 +193,26 @@ def lost_namespaces(mesh: Mesh, made: Mapping[str, Made], seen: Mapping[str, Clu
         right = "" if own.cluster else f", if the kubeconfig opens the right cluster (kube-system: {ids.cluster})"
         cure = f"`pulumi up --refresh` makes them anew{right}"
         yield LostNamespace(name, own.namespace, Problem(key, cause, cure))
+
+
+def lost_releases(mesh: Mesh, made: Mapping[str, Made], seen: Mapping[str, ClusterIds]) -> Iterator[Problem]:
+    """Helm releases that the state has, and that have no record in the cluster: Pulumi would find nothing to do.
+
+    Args:
+        mesh: the declared mesh.
+        made: what the state says.
+        seen: what the clusters that answer say.
+    """
+    for key, name in _keys(mesh, seen):
+        lost = sorted(made[name].releases - seen[name].releases)
+        # Without the namespace, that is what there is to say.
+        if lost and seen[name].namespace:
+            yield Problem(
+                key,
+                f"cluster {name}: Helm has no record of {' and '.join(lost)}, which the stack's state still has: an "
+                "interrupted run has uninstalled it, or the record was deleted",
+                "Run `spanmesh repair`, then `pulumi up` again",
+            )
 
 
 def refuse_lost(lost: Sequence[LostNamespace], namespaces: Mapping[str, k8s.core.v1.Namespace]) -> None:

@@ -16,6 +16,7 @@ from live.made_clusters import (
     LostNamespace,
     cluster_ids,
     lost_namespaces,
+    lost_releases,
     made_clusters,
     other_clusters,
     uids_output,
@@ -197,6 +198,7 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
     made = made_clusters(pulumi.get_stack(), accesses)
     report.problems += other_clusters(mesh, made, report.answering, accesses)
     report.unreachable += silent(removed_clusters(pulumi.get_stack(), accesses), pulumi.get_stack())
+    report.problems += lost_releases(mesh, made, report.answering)
     report.problems += losing_trust(mesh, answering) if group is None else without_trust(answering)
     for problem in [*doubts(mesh), *report.doubts, *report.skipped, *report.unreachable]:
         pulumi.log.warn(str(problem))

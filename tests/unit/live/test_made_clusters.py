@@ -13,6 +13,7 @@ from live.made_clusters import (
     ClusterIds,
     Made,
     lost_namespaces,
+    lost_releases,
     made_clusters,
     other_clusters,
     refuse_lost,
@@ -89,7 +90,7 @@ def test_an_unrelated_cluster_is_refused_with_the_way_on_for_a_new_one_in_its_pl
     assert "it opens another cluster" in str(other)
     assert "uid-9" in str(other)
     assert "uid-1" in str(other)
-    assert "docs/reliability.md" in str(other)
+    assert "`spanmesh forget cluster1`" in str(other)
     assert lost == []
 
 
@@ -102,6 +103,17 @@ def test_a_deleted_namespace_is_named_with_the_one_command_that_mends(
     assert others == []
     assert "cluster cluster2: the namespace istio-system was deleted" in str(lost)
     assert "`pulumi up --refresh` makes them anew" in str(lost)
+
+
+def test_a_release_without_a_record_is_named_with_repair(mesh: Mesh) -> None:
+    both = frozenset({"istio-base", "istiod"})
+    made = {"cluster1": Made("uid-1", "namespace-1", both), "cluster2": Made("uid-2", "namespace-2", both)}
+    whole = ClusterIds("uid-1", "namespace-1", both)
+    partly = ClusterIds("uid-2", "namespace-2", frozenset({"istio-base"}))
+    (problem,) = lost_releases(mesh, made, {"cluster1": whole, "cluster2": partly})
+    assert "cluster cluster2: Helm has no record of istiod, which the stack's state still has" in str(problem)
+    assert "`spanmesh repair`" in str(problem)
+    assert list(lost_releases(mesh, made, {"cluster2": ClusterIds("uid-2", None)})) == []
 
 
 def test_the_output_keeps_what_it_knows_of_a_cluster_that_does_not_answer() -> None:
@@ -149,6 +161,10 @@ def test_what_is_made_is_read_from_the_stack_s_own_state(monkeypatch: pytest.Mon
             "outputs": {"clusterUids": {"cluster1": "uid-1"}},
         },
         namespace: {"type": "kubernetes:core/v1:Namespace", "outputs": {"metadata": {"uid": "namespace-1"}}},
+        "urn:pulumi:test::spanmesh::b$kubernetes:helm.sh/v3:Release::mesh-cluster1-control-plane-istiod": {
+            "type": "kubernetes:helm.sh/v3:Release",
+            "outputs": {"name": "istiod"},
+        },
     }
 
     def invoke(token: str, arguments: dict[str, str]) -> SimpleNamespace:
@@ -156,4 +172,7 @@ def test_what_is_made_is_read_from_the_stack_s_own_state(monkeypatch: pytest.Mon
         return SimpleNamespace(value={"outputs": state})
 
     monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
-    assert made_clusters("test", NAMES) == {"cluster1": MADE["cluster1"], "cluster2": Made()}
+    assert made_clusters("test", NAMES) == {
+        "cluster1": Made("uid-1", "namespace-1", frozenset({"istiod"})),
+        "cluster2": Made(),
+    }
