@@ -26,6 +26,7 @@ from cli.rescue import rescue
 from cli.status import status
 from cli.tokens import tokens
 from cli.topology import topology
+from cli.upgrade import upgrade
 from cli.verify import verify
 from lab import LabError
 from live.reachability import UnreachableError
@@ -58,6 +59,7 @@ app.command()(report)
 app.command()(rescue)
 app.command()(status)
 app.command()(tokens)
+app.command()(upgrade)
 app.command()(verify)
 app.command(hidden=True)(reference)
 app.add_typer(lab.app, name="lab")

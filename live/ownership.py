@@ -86,7 +86,7 @@ def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
         version: Istio version to be installed: before 1.24 its CRDs are not part of the release.
     """
     with api_client(access) as client_of_cluster:
-        found = list(_crds(client_of_cluster)) if templates_crds(version) else []
+        found = list(foreign_crds(client_of_cluster)) if templates_crds(version) else []
         api = dynamic.DynamicClient(client_of_cluster)
         for candidate in CHART_OBJECTS:
             live = _read(api, candidate)
@@ -127,7 +127,12 @@ def templates_crds(version: str) -> bool:
         return True
 
 
-def _crds(api: client.ApiClient) -> Iterator[Foreign]:
+def foreign_crds(api: client.ApiClient) -> Iterator[Foreign]:
+    """Istio's CRDs that neither are part of the mesh's release nor came with it.
+
+    Args:
+        api: an open client.
+    """
     crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=TIMEOUT)
     unknown = [
         crd

@@ -10,6 +10,7 @@ from live.drift.comparison import Comparison, Manner, Path, compare
 from live.drift.deviation import Deviation
 from live.drift.helm_release import HelmRelease, helm_release
 from live.drift.objects import Objects
+from live.helm_ownership import ownership_annotations
 from live.policy.api import Kind
 from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE, NAMESPACE
 
@@ -101,9 +102,15 @@ def deviations(objects: Objects, pool: Executor) -> tuple[int, list[Deviation]]:
     count = 0
     for each in compared(objects, pool, releases):
         count += 1
-        if not each.in_step:
+        if not each.in_step and not _of_newer_chart(each):
             found.append(_deviation(each))
     return count, found
+
+
+def _of_newer_chart(each: Compared) -> bool:
+    """Whether it is a CRD that stayed, as it should, when Istio went back to a chart with a folder crds/."""
+    annotations = ((each.live or {}).get("metadata") or {}).get("annotations") or {}
+    return each.in_chart and ownership_annotations(each.release.name).items() <= annotations.items()
 
 
 def _compared(

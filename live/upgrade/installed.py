@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from live.client import api_client
@@ -36,10 +36,12 @@ class Seen:
 
     Attributes:
         installed: versions, without the proxies of workloads.
+        pods: for istiod and each of the mesh's gateways, by the name of its Deployment, how many pods it has.
         own_crds: the CRDs that the mesh's release brought and Helm does not count as its own.
     """
 
     installed: Installed
+    pods: Mapping[str, int] = field(default_factory=dict)
     own_crds: tuple[str, ...] = ()
 
 
@@ -83,7 +85,8 @@ def seen(access: ClusterAccess) -> Seen:
     said = str((release.values.get("global") or {}).get("tag") or "") if release else ""
     image = _image(found[ISTIOD_RELEASE]) if ISTIOD_RELEASE in found else ""
     gateways = {name: _made_for(found[name]) for name in GATEWAYS if name in found}
-    return Seen(Installed(said or tag(image), gateways), tuple(crds))
+    pods = {name: found[name]["spec"].get("replicas", 1) for name in (ISTIOD_RELEASE, *GATEWAYS) if name in found}
+    return Seen(Installed(said or tag(image), gateways), pods, tuple(crds))
 
 
 def with_proxies(access: ClusterAccess, seen: Installed) -> Installed:

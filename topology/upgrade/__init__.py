@@ -2,6 +2,18 @@
 
 from topology.upgrade.installed import Installed, Proxies
 from topology.upgrade.order import changing, predecessors
+from topology.upgrade.plan import ClusterPlan, Outdated, Surveyed, plan, with_version
 from topology.upgrade.rules import refused
 
-__all__ = ["Installed", "Proxies", "changing", "predecessors", "refused"]
+__all__ = [
+    "ClusterPlan",
+    "Installed",
+    "Outdated",
+    "Proxies",
+    "Surveyed",
+    "changing",
+    "plan",
+    "predecessors",
+    "refused",
+    "with_version",
+]

@@ -140,6 +140,16 @@ def test_crds_of_a_charts_folder_are_compared_though_helm_does_not_render_them()
     assert "kubectl apply --server-side" in found.cure
 
 
+def test_crds_of_a_newer_chart_that_stayed_when_istio_went_back_are_no_drift() -> None:
+    records = [record("istio-base", crds=[CRD]), record("istiod")]
+    newer = copy.deepcopy(CRD)
+    newer["spec"]["versions"].append({"name": "v2", "served": True})
+    assert len(drift(cluster(newer, records=records)).deviations) == 1
+    owned = {"meta.helm.sh/release-name": "istio-base", "meta.helm.sh/release-namespace": "istio-system"}
+    newer["metadata"]["annotations"] = owned
+    assert drift(cluster(newer, records=records)).deviations == ()
+
+
 def test_a_record_that_is_none_makes_the_cluster_unknown() -> None:
     broken = record("istiod")
     broken["data"]["release"] = "bm9uZQ=="

@@ -1,0 +1,123 @@
+"""What an upgrade restarts, and in which order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from topology.defaults import istio_of
+from topology.model import Istio, Mesh
+from topology.upgrade.installed import Installed
+from topology.upgrade.order import changing, predecessors
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A workload whose proxies are not of the version that its istiod has, or gets.
+
+    Attributes:
+        namespace: its namespace.
+        kind: what it is: Deployment, StatefulSet, DaemonSet, another controller's kind, or a single Pod.
+        name: its name.
+        pods: how many of its pods that concerns.
+        versions: the versions of their proxies.
+        left: why a restart of workloads leaves it as it is; empty: it does not.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    pods: int
+    versions: tuple[str, ...]
+    left: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What an upgrade of one cluster has to do with.
+
+    Attributes:
+        installed: the versions that it has.
+        pods: for istiod and each of the mesh's gateways, by the name of its Deployment, how many pods it has.
+        crds: how many CRDs become part of the Helm release that has them as templates.
+        workloads: those whose proxies are of another version than the declared one.
+    """
+
+    installed: Installed
+    pods: Mapping[str, int] = field(default_factory=dict)
+    crds: int = 0
+    workloads: tuple[Outdated, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """What happens in one cluster.
+
+    Attributes:
+        cluster: Istio's name of it.
+        present: the version that its istiod has; empty: none.
+        declared: the version that it gets.
+        changes: whether an update changes istiod or gateways.
+        after: the cluster that has to be ready before; empty: it does not wait.
+        restarts: what restarts at an update, in that order, each with the number of its pods.
+        crds: how many CRDs become part of the Helm release that has them as templates.
+        workloads: those that need a restart afterwards.
+    """
+
+    cluster: str
+    present: str
+    declared: str
+    changes: bool
+    after: str
+    restarts: tuple[tuple[str, int], ...]
+    crds: int
+    workloads: tuple[Outdated, ...]
+
+
+def plan(mesh: Mesh, surveyed: Mapping[str, Surveyed]) -> list[ClusterPlan]:
+    """What happens in each cluster, in the mesh's order.
+
+    Args:
+        mesh: the declared mesh.
+        surveyed: by cluster, what it has.
+    """
+    installed = {name: each.installed for name, each in surveyed.items()}
+    names = changing(mesh, installed)
+    after = predecessors(names, mesh.upgrades_at_once)
+    return [
+        _cluster(c.name, istio_of(mesh, c).version or "", surveyed[c.name], c.name in names, after.get(c.name, ""))
+        for c in mesh.clusters
+        if c.name in surveyed
+    ]
+
+
+def _cluster(name: str, declared: str, seen: Surveyed, changes: bool, after: str) -> ClusterPlan:
+    has = seen.installed
+    other = {"istiod": has.istiod, **has.gateways}
+    restarts = tuple((part, seen.pods.get(part, 0)) for part, version in other.items() if version != declared)
+    return ClusterPlan(
+        name, has.istiod, declared, changes, after, restarts if changes else (), seen.crds, seen.workloads
+    )
+
+
+def with_version(mesh: Mesh, version: str, clusters: Sequence[str]) -> Mesh:
+    """The mesh with another Istio version declared.
+
+    Args:
+        mesh: the declared mesh.
+        version: the Istio version.
+        clusters: those that get it; empty: all, and the version of the mesh is the only one.
+    """
+    changed = [
+        cluster.model_copy(update={"istio": _set(cluster.istio, version if clusters else None)})
+        if not clusters or cluster.name in clusters
+        else cluster
+        for cluster in mesh.clusters
+    ]
+    istio = mesh.istio if clusters else _set(mesh.istio, version)
+    return mesh.model_copy(update={"istio": istio, "clusters": changed})
+
+
+def _set(istio: Istio, version: str | None) -> Istio:
+    return istio.model_copy(update={"version": version})
