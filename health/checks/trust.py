@@ -21,7 +21,7 @@ OTHER_ROOT = Cause(
     cause="cacerts of the clusters lead to different root CAs: they were made apart, or istiod started before cacerts "
     "and made a root of its own",
     cure="`pulumi up --refresh` writes the declared cacerts; then restart istiod and the workloads of that cluster. To "
-    "change a root on purpose: docs/security.md",
+    "change a root on purpose: `spanmesh rotate root` (docs/rotation.md)",
     source="https://github.com/istio/istio/issues/30103",
 )
 PARTLY = Cause(
@@ -30,7 +30,7 @@ PARTLY = Cause(
     "warning",
     symptom="Nothing yet: each still trusts what the others sign with",
     cause="A change of the root has not reached every cluster, or was left half-way",
-    cure="Go on with the change as docs/security.md says it, before anybody signs under a root that one does not trust",
+    cure="`spanmesh rotate root` goes on with the change from where it is, or back with --rollback (docs/rotation.md)",
     source="https://github.com/istio/istio/issues/30947",
 )
 BROKEN_CHAIN = Cause(
@@ -72,7 +72,7 @@ ENDS_SOON = Cause(
     "warning",
     symptom="Nothing yet; at its end every new connection of the cluster fails",
     cause="A root or an intermediate has 60 days or less to live, and nothing renews it by itself",
-    cure="Intermediate: another text in `trust.rotate` of the cluster, then `pulumi up`. Root: docs/security.md",
+    cure="`spanmesh rotate intermediate --cluster`, or `spanmesh rotate root` (docs/rotation.md)",
     source="https://linkerd.io/2.10/tasks/replacing_expired_certificates",
 )
 OUT_OF_TIME = Cause(
@@ -81,7 +81,7 @@ OUT_OF_TIME = Cause(
     "error",
     symptom="Every new connection from and to the cluster fails with a TLS error, and no pod gets a certificate",
     cause="A root or an intermediate is past its end; or before its beginning, where clocks disagree",
-    cure="Intermediate: another text in `trust.rotate` of the cluster, then `pulumi up`. Root: docs/security.md",
+    cure="Intermediate: `spanmesh rotate intermediate --cluster`. Root: docs/security.md",
     source=PLUGIN_CA,
 )
 SHARED = Cause(
