@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from health.observed import ProxySync
-from health.proxy import Rejected, Upstream
+from health.proxy import Door, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
 from live.observed import proxies
 from live.observed.proxies import Question, ask
@@ -110,6 +111,23 @@ def test_a_proxy_without_failures_is_looked_at_once(admin: Callable[[Answers], N
     admin({"/clusters": [hosts(10, 0), hosts(99, 99)]})
     told = ask(ACCESS, Question(sync(), (), frozenset({GATEWAY}))).proxy
     assert told.upstreams == (Upstream(GATEWAY, 20, 0),)
+
+
+def counters(over: int) -> str:
+    """What a gateway's /stats says of its port 15443."""
+    counts = {"downstream_cx_active": 5, "downstream_cx_overflow": over, "downstream_pre_cx_active": 2}
+    counts |= {"no_filter_chain_match": 3}
+    return "".join(f"listener.0.0.0.0_15443.{name}: {value}\n" for name, value in counts.items())
+
+
+def test_a_gateway_that_closed_connections_is_looked_at_twice(admin: Callable[[Answers], None]) -> None:
+    gateway = replace(sync(), type="router")
+    admin({"/stats": [counters(40), counters(49)]})
+    assert ask(ACCESS, Question(gateway)).proxy.door == Door(held=7, over=49, strangers=3, lately_over=9)
+    admin({"/stats": [counters(0), counters(9)]})
+    assert ask(ACCESS, Question(gateway)).proxy.door == Door(held=7, over=0, strangers=3)
+    admin({"/stats": "\n"})
+    assert ask(ACCESS, Question(gateway)).proxy.door is None
 
 
 def test_endpoints_are_told_by_the_workload_and_cluster_that_istiod_notes(admin: Callable[[Answers], None]) -> None:
