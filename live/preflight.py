@@ -23,7 +23,7 @@ from live.made_clusters import (
 )
 from live.nodes import NodeFacts, node_facts, overlap
 from live.ownership import foreign_objects
-from live.reachability import UnreachableError
+from live.reachability import UnreachableError, explained
 from live.removed_clusters import removed_clusters, silent
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
@@ -144,6 +144,12 @@ def _other_regions(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Fou
 
 def _cluster(access: ClusterAccess, version: str) -> _Found:
     ids = cluster_ids(access)
+    # It answered a moment ago; on a busy machine the next answer may still come too late.
+    with explained(access, "looking for what another installer left"):
+        return _Found(ids, node_facts(access), _left_overs(access, version))
+
+
+def _left_overs(access: ClusterAccess, version: str) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
     if records := [str(record) for record in helm_records(access) if record.pending]:
         problems.append(
@@ -161,7 +167,7 @@ def _cluster(access: ClusterAccess, version: str) -> _Found:
                 "Remove that Istio with its own installer, or see what `spanmesh adopt` would take over",
             )
         )
-    return _Found(ids, node_facts(access), problems)
+    return problems
 
 
 @dataclass(frozen=True)

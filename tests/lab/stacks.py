@@ -77,6 +77,10 @@ class LabStack:
         kept = yaml.safe_load(self.path.read_text()) if self.path.exists() else {}
         self.path.write_text(yaml.safe_dump({**kept, "config": copy.deepcopy(self.config)}, sort_keys=False))
 
+    def read(self) -> None:
+        """Take over what a command has written into the stack file."""
+        self.config = yaml.safe_load(self.path.read_text())["config"]
+
     def load(self) -> Stack:
         """The stack as the `spanmesh` command reads it."""
         return load_stack(self.name, self.project)

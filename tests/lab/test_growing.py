@@ -1,6 +1,9 @@
 """A running mesh grows by a cluster, goes on without it for a while, and shrinks again: the others notice nothing."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,10 +13,12 @@ import yaml
 from kubernetes import client
 
 from cli.demo import silent_cells
+from cli.project import ROOT
 from lab import Lab
 from live.client import api_client
 from live.load import LoadResult, constant_requests
 from live.traffic import Row, traffic_matrix
+from live.watched_load import watched_requests
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
 from tests.lab.left_overs import left_in
@@ -122,6 +127,37 @@ def test_spokes_do_not_see_each_other(growing: LabStack, grown: dict[str, Any], 
     growing.mesh["links"] = "full"
     growing.write()
     growing.up()
+
+
+def test_the_root_of_three_clusters_is_replaced_without_a_failed_request_or_handshake(
+    growing: LabStack, grown: dict[str, Any]
+) -> None:
+    """With a few requests; `python -m bench.upkeep --part root-3` does it with 20,000 of every cluster."""
+    before = growing.pulumi.outputs()["root"]["sha256"]
+    which = ["--stack", growing.name, "--cwd", str(growing.project)]
+    with watched_requests(growing.accesses, "sample", 1800, per_second=20) as load:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", "cli", "rotate", "root", "--yes", *which],
+            cwd=ROOT,
+            env={**os.environ, **growing.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    growing.read()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    result = load.result()
+    assert result.failures == []
+    assert result.hidden == {}
+    assert result.ended == []
+    for name, client_saw in result.clients.items():
+        assert client_saw.sent > 100, name
+        assert set(client_saw.answers) == {*ALL}, name
+    assert result.verified > 0
+    outputs = growing.pulumi.outputs()
+    assert outputs["root"]["sha256"] != before
+    assert outputs.get("rotation") is None
+    assert growing.mesh["trust"]["generation"] == 2
 
 
 def test_a_preview_says_what_a_change_of_a_cluster_costs(growing: LabStack, grown: dict[str, Any]) -> None:
