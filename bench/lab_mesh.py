@@ -44,9 +44,10 @@ class LabMesh:
             mesh["policies"] = [*([POLICY] if documents else []), *map(dict, helpers)]
 
     def declare_version(self, version: str) -> None:
-        """Write this Istio version for all clusters."""
+        """Write this Istio version for all clusters, and that one far from it may follow."""
         with self._declared() as mesh:
             mesh["istio"]["version"] = version
+            mesh["allowVersionSkew"] = True
 
     def up(self) -> None:
         """`pulumi up`; ends the command when it fails."""
