@@ -53,8 +53,6 @@ for number in range(told["number"]):
             held[-1].sendall(b"\x16\x03\x01\x02\x00\x01 half a greeting")
     except OSError:
         closed += 1
-print(json.dumps({"open": len(held)}), flush=True)
-sys.stdin.close()
 time.sleep(told["seconds"])
 for each in held:
     each.setblocking(False)
@@ -64,7 +62,7 @@ for each in held:
         pass
     except OSError:
         closed += 1
-print(json.dumps({"closed": closed}))
+print(json.dumps({"opened": len(held), "closed": closed}))
 """
 
 
@@ -74,6 +72,14 @@ class Answered:
 
     answer: str
     refused: str
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How many connections came about, and how many did not or were closed by the end."""
+
+    opened: int
+    closed: int
 
 
 @dataclass(frozen=True)
@@ -100,20 +106,17 @@ class Stranger:
         certificate = "".join([shown[0].key_pem, *(each.pem for each in shown)]) if shown else ""
         return self._one(tls=True, certificate=certificate, server_name=server_name, protocols=list(protocols))
 
-    def crowd(self, number: int, seconds: float) -> int:
+    def crowd(self, number: int, seconds: float) -> Crowd:
         """Open many connections, half of them with the beginning of a TLS greeting, and hold them.
 
         Args:
             number: how many.
             seconds: for how long.
-
-        Returns:
-            How many of them the gateway refused or had closed by then.
         """
         told = {"address": self.address, "port": PORT, "number": number, "seconds": seconds}
         command = [sys.executable, "-c", CROWD]
         printed = self.lab.outside.run(command, stdin=json.dumps(told), timeout=60 + seconds)
-        return int(json.loads(printed.splitlines()[-1])["closed"])
+        return Crowd(**json.loads(printed))
 
     def _one(self, **told: Any) -> Answered:
         said = {"address": self.address, "port": PORT, **told}

@@ -10,7 +10,7 @@ from live.load import Answer, LoadResult, constant_requests
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 
 PAUSE = 0.03
-LONGEST = 200
+LONGEST = 400
 
 
 @dataclass
