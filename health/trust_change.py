@@ -127,17 +127,18 @@ class SettledTrust:
     """What every istiod and every proxy of one cluster comes to hold after a change.
 
     Attributes:
-        intermediate: fingerprint of the cluster's intermediate.
+        intermediate: fingerprint of the cluster's intermediate, by which every istiod signs.
         roots: fingerprints of the roots that are trusted.
         gone: fingerprints of those that are trusted no more.
-        renewed: whether proxies have a certificate of the intermediate already: istiod has them renew it only where
-            the text of the roots changed, else they do so in their own time.
+        signs: fingerprint of the root under which every proxy's certificate stands; empty: whichever. By which
+            intermediate is left open: istiod has proxies renew their certificates only where the text of the roots
+            changed, else they do so in their own time, and both are good until then.
     """
 
     intermediate: str
     roots: frozenset[str]
     gone: frozenset[str] = frozenset()
-    renewed: bool = True
+    signs: str = ""
 
 
 def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
@@ -148,6 +149,7 @@ def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust |
         held: by the same names, what each cluster holds; Unknown: it cannot be asked.
     """
     found: list[Obstacle] = []
+    known = known_roots(held.values())
     for cluster, each in held.items():
         want = wanted[cluster]
         found += _unheard(cluster, each)
@@ -166,10 +168,8 @@ def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust |
                 found.append(Obstacle(cluster, proxy.proxy, f"does not trust every declared root yet{cure}"))
             if want.gone & trusted:
                 found.append(Obstacle(cluster, proxy.proxy, f"still trusts a root that has gone{cure}"))
-            if want.renewed and want.intermediate not in {above.fingerprint for above in proxy.chain[1:]}:
-                found.append(
-                    Obstacle(cluster, proxy.proxy, f"has no certificate of the declared intermediate yet{cure}")
-                )
+            if want.signs and signing_root(proxy.chain, known) != want.signs:
+                found.append(Obstacle(cluster, proxy.proxy, f"has no certificate under the declared root yet{cure}"))
     return found
 
 

@@ -82,7 +82,7 @@ class IntermediateRotation:
             self.write([name])
             self._run.update()
             fingerprint = self._run.outputs()["clusters"][name]["intermediate"]["sha256"]
-            wanted = {name: SettledTrust(fingerprint, frozenset(), renewed=False)}
+            wanted = {name: SettledTrust(fingerprint, frozenset())}
             held = self._run.wait(
                 lambda held, name=name, wanted=wanted: unsettled(wanted, {name: held[name]}),  # type: ignore[misc]
                 f"the new intermediate of cluster {name} is declared, and its istiods do not sign by it yet",

@@ -125,9 +125,10 @@ class RootRotation:
         """`pulumi up`, until every istiod signs as declared, and every proxy trusts and shows what is declared."""
         self._run.update()
         prints, clusters = self._fingerprints(), self._run.outputs()["clusters"]
-        trusted = frozenset(prints[root] for root in USES[self.stage].bundle)
+        use = USES[self.stage]
+        signs, trusted = prints[use.signs], frozenset(prints[root] for root in use.bundle)
         wanted = {
-            name: SettledTrust(each["intermediate"]["sha256"], trusted, frozenset(self._known - trusted))
+            name: SettledTrust(each["intermediate"]["sha256"], trusted, frozenset(self._known - trusted), signs)
             for name, each in clusters.items()
             if each.get("intermediate")
         }

@@ -62,7 +62,7 @@ def settled(stage: Stage) -> SettledTrust:
     trusted = target(stage).trusted
     prints = {each.fingerprint for each in ROOTS.values()}
     signs = ROOTS[USES[stage].signs].fingerprint
-    return SettledTrust(f"ca-{signs}", frozenset(filter(None, trusted)), frozenset(prints - trusted))
+    return SettledTrust(f"ca-{signs}", frozenset(filter(None, trusted)), frozenset(prints - trusted), signs)
 
 
 STAGES = list(Stage)
@@ -150,14 +150,14 @@ def test_who_still_trusts_the_old_root_or_has_a_certificate_of_another_intermedi
     found = unsettled({"cluster1": settled(Stage.NEW_SIGNS)}, {"cluster1": holding(Stage.BOTH_TRUSTED)})
     assert [(each.who, each.why) for each in found] == [
         ("istiod istiod-1", "does not sign by the declared intermediate yet"),
-        ("a.sample", "has no certificate of the declared intermediate yet"),
+        ("a.sample", "has no certificate under the declared root yet"),
     ]
     found = unsettled({"cluster1": settled(Stage.BOTH_TRUSTED)}, {"cluster1": holding(Stage.OLD)})
     assert [each.why for each in found] == ["does not trust every declared root yet"]
 
 
-def test_certificates_of_proxies_are_not_waited_for_where_they_renew_in_their_own_time() -> None:
-    want = replace(settled(Stage.OLD), intermediate="another", renewed=False)
+def test_proxies_may_keep_certificates_of_another_intermediate_under_the_same_root() -> None:
+    want = replace(settled(Stage.OLD), intermediate="another")
     held = holding(Stage.OLD, istiods=(IstiodSigning("istiod-1", "present", "another"),))
     assert unsettled({"cluster1": want}, {"cluster1": held}) == []
 
