@@ -163,8 +163,10 @@ def _failure(attempt: Callable[[], None]) -> str | None:
 
 
 def _try_cgroup() -> None:
-    cgroups.ensure_machine_group("preflight", "probe")
-    cgroups.delete_lab_groups("preflight")
+    # Its id in the name, here too.
+    name = f"preflight-{os.getpid()}"
+    cgroups.ensure_machine_group(name, "probe")
+    cgroups.delete_lab_groups(name)
 
 
 def _try_unshare() -> None:
