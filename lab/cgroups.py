@@ -1,5 +1,6 @@
 """The control groups of a lab's machines, on cgroup v1 (also the hybrid layout) and cgroup v2."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,15 +42,20 @@ def ensure_machine_group(lab: str, machine: str) -> list[Path]:
         LabError: the machine refuses, as some containers do.
     """
     steps = (_TOP, lab, machine, "system")
-    try:
-        if is_v2():
-            return [_ensure_v2(steps)]
-        return [_ensure_v1(hierarchy, steps) for hierarchy in _v1_hierarchies()]
-    except OSError as error:
-        raise LabError(
-            f"cgroup for machine {machine} cannot be made ({error}); the lab needs a machine, or a privileged "
-            "container with its own writable cgroups"
-        ) from error
+    deadline = time.monotonic() + _REMOVAL_SECONDS
+    while True:
+        try:
+            if is_v2():
+                return [_ensure_v2(steps)]
+            return [_ensure_v1(hierarchy, steps) for hierarchy in _v1_hierarchies()]
+        except OSError as error:
+            # Another lab that goes down takes the common group with it as long as nothing is in it.
+            if isinstance(error, FileNotFoundError) and time.monotonic() < deadline:
+                continue
+            raise LabError(
+                f"cgroup for machine {machine} cannot be made ({error}); the lab needs a machine, or a privileged "
+                "container with its own writable cgroups"
+            ) from error
 
 
 def delete_machine_group(lab: str, machine: str) -> None:
@@ -77,7 +83,7 @@ def delete_lab_groups(lab: str) -> None:
         if top.exists():
             _delete_tree(top, deadline)
         # The last lab that goes takes the common group along; while another lives this refuses.
-        if (hierarchy / _TOP).exists() and not any(path.is_dir() for path in (hierarchy / _TOP).iterdir()):
+        with contextlib.suppress(OSError):
             (hierarchy / _TOP).rmdir()
 
 
