@@ -6,10 +6,13 @@ SPANMESH_KEEP_LAB=1 leaves the lab up for the next run; SPANMESH_TEST_LAB names 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, lab_environment, link_charts
+from cli.project import ROOT
 from lab import Lab
 from lab.preflight import missing_requirements
 from tests.lab.istioctl import Istioctl
@@ -24,13 +27,17 @@ THREE_REGIONS = ("test_bare_cluster.py", "test_divided_mesh.py", "test_flat_netw
 VERSIONS = (ISTIO_CURRENT, "1.22.3")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process, what shares a mesh: a folder, or a file."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            first = item.path.relative_to(FOLDER).parts[0]
-            item.add_marker(pytest.mark.xdist_group("three regions" if first in THREE_REGIONS else first))
+class MeshScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps together, in one process, what shares a mesh: a folder, or a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        first = Path(nodeid.split("::", maxsplit=1)[0]).relative_to(FOLDER.relative_to(ROOT)).parts[0]
+        return "three regions" if first in THREE_REGIONS else first
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> MeshScheduling:
+    """The scheduler of pytest -n. Its own `loadgroup` does not see groups with pytest 9.2."""
+    return MeshScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
