@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
+import yaml
 
 from components.cluster import Cluster
 from policy.hosts import full_name
@@ -24,7 +25,7 @@ COUNTED = (
     rf"{_TO_SERVICE}\.{_TLS}",
     rf"listener\.0\.0\.0\.0_15006\.{_TLS}",
 )
-COUNTED_BY = {"sidecar.istio.io/statsInclusionRegexps": ",".join(COUNTED)}
+COUNTED_BY = {"proxy.istio.io/config": yaml.safe_dump({"proxyStatsMatcher": {"inclusionRegexps": list(COUNTED)}})}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from live.pod_port import pod_http
 
 ADMIN = 15000
 PROXY = "istio-proxy"
-ANNOTATION = "sidecar.istio.io/statsInclusionRegexps"
+ANNOTATION, MATCHER = "proxy.istio.io/config", "proxyStatsMatcher"
 # Istio up to 1.22 writes the name of a statistic behind `.`, later ones behind `;.`.
 CLIENT = re.compile(r"^cluster\.outbound\|5000\|[^|]*\|helloworld\.[^:;]*;?\.(?P<name>(upstream_(cx|rq)_|ssl\.).*): ")
 SERVER = re.compile(r"^(?P<name>listener)\.0\.0\.0\.0_15006\.(?P<rest>ssl\..*): ")
@@ -100,10 +100,10 @@ def _of_cluster(access: ClusterAccess, namespace: str) -> dict[str, Counter[str]
         if PROXY not in [container.name for container in pod.spec.containers]:
             continue
         # Before the first connection Envoy lists nothing: only the annotation tells this from not counting.
-        if ANNOTATION not in (pod.metadata.annotations or {}):
+        if MATCHER not in (pod.metadata.annotations or {}).get(ANNOTATION, ""):
             raise NoCountsError(
                 f"the proxy of pod {namespace}/{name} in cluster {access.name} does not count its connections to "
-                f"helloworld: its annotation {ANNOTATION} is missing. Run `pulumi up` with this version of the sample"
+                f"helloworld: no {MATCHER} in its annotation {ANNOTATION}. `pulumi up` of this version makes it so"
             )
         with pod_http(access, name, namespace, ADMIN) as http:
             counts = read_counts(http.text(f"/stats?filter={quote(FILTER)}"))

@@ -224,7 +224,9 @@ def test_the_proxies_of_the_sample_count_their_connections_to_it(recorded: tuple
     name = "cluster.outbound|5000||helloworld.sample.svc.cluster.local"
     templates = [r.inputs["spec"]["template"] for r in recorded[0].of("Deployment")]
     asked = [
-        each["metadata"]["annotations"]["sidecar.istio.io/statsInclusionRegexps"].split(",")
+        yaml.safe_load(each["metadata"]["annotations"]["proxy.istio.io/config"])["proxyStatsMatcher"][
+            "inclusionRegexps"
+        ]
         for each in templates
         if each["metadata"]["labels"].get("app") in ("helloworld", "sleep")
     ]
