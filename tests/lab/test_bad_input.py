@@ -256,6 +256,6 @@ def records(stack: LabStack) -> list[str]:
 
 
 def resources(stack: LabStack) -> list[str]:
-    """Types of what stands in the state."""
+    """Types of what stands in the state, but for the engine's own provider, by which the program reads the state."""
     state = yaml.safe_load(stack.attempt("stack", "export").stdout)
-    return [r["type"] for r in state["deployment"].get("resources") or []]
+    return [r["type"] for r in state["deployment"].get("resources") or [] if r["type"] != "pulumi:providers:pulumi"]
