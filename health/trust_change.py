@@ -93,7 +93,8 @@ def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> S
     """What stands against a change of trust; empty: it can be made, and no connection between proxies will fail.
 
     Every running proxy has to trust the root that is to sign; and every proxy's own certificate, and every istiod, has
-    to stand under a root that stays trusted. Clusters do not change at once, so both have to hold everywhere before.
+    to stand under a root that stays trusted. Clusters do not change at once, so both have to hold everywhere before. A
+    cluster without proxies stands against nothing.
 
     Args:
         target: what is to be declared.
@@ -102,6 +103,9 @@ def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> S
     found: list[Obstacle] = []
     known = known_roots(held.values())
     for cluster, each in held.items():
+        if not isinstance(each, Unknown) and not each.proxies and not each.silent:
+            # Nobody to break with: an istiod that has just been taken over, or one that nobody uses yet.
+            continue
         found += _unheard(cluster, each)
         if isinstance(each, Unknown):
             continue

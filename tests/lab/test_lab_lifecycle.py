@@ -225,15 +225,17 @@ def test_logs_of_a_component_can_be_read(life: Lab) -> None:
 
 def test_a_region_is_added_to_a_network_without_disturbing_the_one_that_is_up(life: Lab) -> None:
     before = program_pids(NAME)
-    port = int(life.kubeconfig(REGION).read_text().split("https://127.0.0.1:")[1].split()[0])
     forwarder = life.machine("host").init()
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        grown = spanmesh_lab("up", NAME, "--regions", "2", "--flat", "cluster1,cluster2")
-        assert grown.returncode == 0, grown.stderr
-        # Whoever closed it would have sent the end of the stream by now.
-        connection.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            connection.recv(1)
+    kubectl = Kubectl.of(life, REGION)
+    # kubectl ends when its watch is cut off; a connection that says nothing the API server itself closes after 32 s.
+    command = [kubectl.program, "--kubeconfig", kubectl.kubeconfig, "get", "namespaces", "--watch-only"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watch:
+        try:
+            grown = spanmesh_lab("up", NAME, "--regions", "2", "--flat", "cluster1,cluster2")
+            assert grown.returncode == 0, grown.stderr
+            assert watch.poll() is None
+        finally:
+            watch.terminate()
     assert before.items() <= program_pids(NAME).items()
     assert life.machine("host").init() == forwarder
     assert [region.network for region in life.status().regions] == ["network1", "network1"]

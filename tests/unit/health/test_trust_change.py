@@ -88,6 +88,14 @@ def test_a_mesh_without_proxies_and_istiods_takes_any_trust(stage: Stage) -> Non
     assert obstacles(target(stage), {"cluster1": HeldTrust((), (), {})}) == []
 
 
+def test_an_istiod_of_a_strange_root_without_proxies_stands_against_nothing() -> None:
+    """As one that another installer left, and that is taken over."""
+    strange = (IstiodSigning("istiod-1", "strange", "ca"),)
+    for istiods in (strange, Unknown("istiod-1 shows a chain of 1 certificates, of a root that is not known")):
+        assert obstacles(target(Stage.OLD), {"cluster1": HeldTrust(istiods, (), {})}) == []
+        assert obstacles(target(Stage.OLD), {"cluster1": holding(Stage.OLD, istiods=istiods)}) != []
+
+
 def test_the_root_of_a_chain_is_told_by_its_keys_whatever_stands_last_in_it() -> None:
     shown = chain(Root.PRESENT, (Root.PRESENT, Root.NEW))
     assert shown[-1] == ROOTS[Root.NEW]
