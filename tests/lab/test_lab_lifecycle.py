@@ -228,7 +228,7 @@ def test_a_region_is_added_to_a_network_without_disturbing_the_one_that_is_up(li
     forwarder = life.machine("host").init()
     kubectl = Kubectl.of(life, REGION)
     # kubectl ends when its watch is cut off; a connection that says nothing the API server itself closes after 32 s.
-    command = [kubectl.program, "--kubeconfig", kubectl.kubeconfig, "get", "namespaces", "--watch-only"]
+    command = [str(kubectl.program), f"--kubeconfig={kubectl.kubeconfig}", "get", "namespaces", "--watch-only"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watch:
         try:
             grown = spanmesh_lab("up", NAME, "--regions", "2", "--flat", "cluster1,cluster2")
