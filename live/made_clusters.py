@@ -7,7 +7,6 @@ stands untouched in the right one; where a namespace was deleted behind its back
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,6 +16,7 @@ from kubernetes.client.exceptions import ApiException
 from live.client import TIMEOUT, api_client
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
+from live.own_state import UnreadableStateError, own_resources
 from live.reachability import cluster_uid
 from topology import Mesh, Problem
 from topology.checks.keys import cluster_keys
@@ -104,11 +104,10 @@ def made_clusters(stack: str, names: Collection[str]) -> dict[str, Made]:
         names: Istio's names of the clusters.
     """
     try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    except Exception as error:  # noqa: BLE001 - the engine's errors have no type of their own
+        resources = own_resources(stack)
+    except UnreadableStateError as error:
         pulumi.log.warn(f"whether kubeconfigs still open the same clusters cannot be told: {error}")
         return {name: Made() for name in names}
-    resources: Mapping[str, Mapping[str, Any]] = answer["outputs"]
     uids: Mapping[str, str] = {}
     namespaces: dict[str, str | None] = {}
     releases: dict[str, str] = {}

@@ -1,12 +1,11 @@
 """Clusters that the stack no longer declares and still has objects in: the end of an update deletes these."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
-import pulumi
 import yaml
 
 from live.kubeconfig import ClusterAccess
+from live.own_state import UnreadableStateError, own_resources
 from live.reachability import UnreachableError, cluster_uid
 from topology import Problem
 
@@ -25,10 +24,9 @@ def removed_clusters(stack: str, declared: Collection[str]) -> dict[str, Cluster
         says what is wrong then.
     """
     try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    except Exception:  # noqa: BLE001 - the engine's errors have no type of their own
+        resources = own_resources(stack)
+    except UnreadableStateError:
         return {}
-    resources: Mapping[str, Mapping[str, Any]] = answer["outputs"]
     found: dict[str, ClusterAccess] = {}
     for urn, resource in resources.items():
         name, kubeconfig = urn.rpartition("::")[2], (resource.get("outputs") or {}).get("kubeconfig")

@@ -23,6 +23,7 @@ from live.drift.managers import Managers
 from live.drift.objects import Objects
 from live.helm_ownership import LABELS, ownership_annotations
 from live.kubeconfig import ClusterAccess
+from live.own_state import UnreadableStateError, own_resources
 from live.policy.api import Api
 from live.reachability import UnreachableError, explained
 from policy.document import Document
@@ -63,11 +64,11 @@ def made_resources(stack: str) -> dict[str, Mapping[str, Any]]:
         stack: the stack that runs.
     """
     try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    except Exception as error:  # noqa: BLE001 - the engine's errors have no type of their own
+        resources = own_resources(stack)
+    except UnreadableStateError as error:
         pulumi.log.warn(f"policy that is gone stays so, for the stack's state cannot be read: {error}")
         return {}
-    return {urn.rpartition("::")[2]: resource.get("outputs") or {} for urn, resource in answer["outputs"].items()}
+    return {urn.rpartition("::")[2]: resource.get("outputs") or {} for urn, resource in resources.items()}
 
 
 def _cluster(access: ClusterAccess, expected: Expected, made: Mapping[str, Object]) -> list[str]:

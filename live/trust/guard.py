@@ -12,8 +12,9 @@ import pulumi
 from health.observed import Unknown
 from health.trust_change import Obstacle, TrustTarget, obstacles, told
 from live.kubeconfig import ClusterAccess
+from live.own_state import UnreadableStateError
 from live.trust.held import read_all_held
-from live.trust.record import Recorded, UnreadableStateError, recorded_trust
+from live.trust.record import Recorded, recorded_trust
 from live.trust.waiting import Held, wait_until_clear
 from topology import Mesh, MeshConfigError, Problem
 from topology.given_trust import GivenTrust

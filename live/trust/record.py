@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pulumi
-
+from live.own_state import UnreadableStateError, own_resources
 from topology.certificates import describe
 from topology.model import Trust
 from topology.root_rotation import new_generation, root_name
@@ -17,10 +16,6 @@ TRUST = "spanmesh:index:Trust"
 KEY = "tls:index/privateKey:PrivateKey"
 CERTIFICATE = "tls:index/selfSignedCert:SelfSignedCert"
 HOURS_A_DAY = 24
-
-
-class UnreadableStateError(Exception):
-    """The engine does not give the stack's state; the message is its own."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +42,10 @@ def recorded_trust(trust: Trust, stack: str) -> Recorded:
         UnreadableStateError: the engine does not say.
     """
     try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    except Exception as error:
+        resources = own_resources(stack)
+    except UnreadableStateError as error:
         raise UnreadableStateError(str(error).rsplit("returned an error: ", 1)[-1]) from error
-    of = {(each["type"], urn.rpartition("::")[2]): each.get("outputs") or {} for urn, each in answer["outputs"].items()}
+    of = {(each["type"], urn.rpartition("::")[2]): each.get("outputs") or {} for urn, each in resources.items()}
     generations = {trust.generation, new_generation(trust)}
     made = {each: _made(of, each, trust) for each in generations}
     return Recorded(
