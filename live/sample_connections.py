@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import quote
 
-from kubernetes import client
-
-from live.client import TIMEOUT, api_client
+from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.pod_port import pod_http
+from live.policy.api import PODS, Api
+from live.proxy_container import proxy_container
 
 ADMIN = 15000
-PROXY = "istio-proxy"
 ANNOTATION, MATCHER = "proxy.istio.io/config", "proxyStatsMatcher"
 # Istio up to 1.22 writes the name of a statistic behind `.`, later ones behind `;.`.
 CLIENT = re.compile(r"^cluster\.outbound\|5000\|[^|]*\|helloworld\.[^:;]*;?\.(?P<name>(upstream_(cx|rq)_|ssl\.).*): ")
@@ -89,18 +88,17 @@ def read_counts(statistics: str) -> Counter[str]:
 
 def _of_cluster(access: ClusterAccess, namespace: str) -> dict[str, Counter[str]]:
     with api_client(access) as api:
-        pods = client.CoreV1Api(api).list_namespaced_pod(
-            namespace, label_selector="app in (helloworld, sleep)", _request_timeout=TIMEOUT
-        )
+        pods = list(Api(api).list(PODS, namespace, "app in (helloworld, sleep)"))
     found = {}
-    for pod in pods.items:
-        name = pod.metadata.name
-        if pod.metadata.deletion_timestamp or pod.status.phase != "Running":
+    for pod in pods:
+        metadata = pod["metadata"]
+        name = metadata["name"]
+        if "deletionTimestamp" in metadata or (pod.get("status") or {}).get("phase") != "Running":
             continue
-        if PROXY not in [container.name for container in pod.spec.containers]:
+        if proxy_container(pod) is None:
             continue
         # Before the first connection Envoy lists nothing: only the annotation tells this from not counting.
-        if MATCHER not in (pod.metadata.annotations or {}).get(ANNOTATION, ""):
+        if MATCHER not in (metadata.get("annotations") or {}).get(ANNOTATION, ""):
             raise NoCountsError(
                 f"the proxy of pod {namespace}/{name} in cluster {access.name} does not count its connections to "
                 f"helloworld: no {MATCHER} in its annotation {ANNOTATION}. `pulumi up` of this version makes it so"

@@ -15,6 +15,7 @@ from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.pod_exec import pod_exec
 from live.pod_log import pod_log
+from live.proxy_container import PROXY
 
 CLIENT_SELECTOR = "app=sleep"
 URL = "http://helloworld.{namespace}:5000/hello"
@@ -152,7 +153,7 @@ def _hops(core: client.CoreV1Api, pod: Any, probe: str, requests: int) -> dict[s
     """Probe to upstream address, from the access log of the client's proxy, which is written with some delay."""
     deadline = time.monotonic() + LOG_FLUSH_SECONDS
     while True:
-        log = pod_log(core, pod, "istio-proxy", since_seconds=requests * REQUEST_SECONDS + LOG_FLUSH_SECONDS)
+        log = pod_log(core, pod, PROXY, since_seconds=requests * REQUEST_SECONDS + LOG_FLUSH_SECONDS)
         found = {m["probe"]: m["host"] for m in LOGGED.finditer(log) if m["probe"].startswith(probe)}
         if len(found) >= requests or time.monotonic() > deadline:
             return found

@@ -14,6 +14,7 @@ from live.bundle.archive import Archive
 from live.client import TIMEOUT
 from live.kubeconfig import ClusterAccess
 from live.pod_port import PodAnswerError, PodPortError, pod_http
+from live.proxy_container import PROXY
 from topology.defaults import NAMESPACE
 
 # Of one answer: what is larger is left out and said to be, so that memory stays bounded.
@@ -75,7 +76,7 @@ def targets(cluster: str, pods: Sequence[Mapping[str, Any]], logs: bool = True) 
     for pod in pods:
         metadata, containers = pod["metadata"], _containers(pod)
         istiod = (metadata.get("labels") or {}).get("app") == "istiod" and metadata["namespace"] == NAMESPACE
-        container = "discovery" if istiod else "istio-proxy"
+        container = "discovery" if istiod else PROXY
         # Of a pod that does not run, Kubernetes' own word is all there is.
         if container not in containers or (pod.get("status") or {}).get("phase") != "Running":
             continue

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from live.proxy_container import proxy_container
 from policy.world import Pods, Service, ServicePort
 
-PROXY = "istio-proxy"
 # Of one ReplicaSet or revision: pods of a Deployment that differ in these alone are alike to policy.
 OF_ONE_REVISION = {"pod-template-hash", "controller-revision-hash"}
 ENDED = {"Succeeded", "Failed"}
@@ -43,7 +43,7 @@ def alike(pods: Iterable[Mapping[str, Any]]) -> list[Pods]:
         kind = (
             pod["metadata"]["namespace"],
             tuple(sorted(labels.items())),
-            _injected(spec),
+            proxy_container(pod) is not None,
             spec.get("serviceAccountName") or "default",
         )
         ready[kind] += _ready(pod)
@@ -51,12 +51,6 @@ def alike(pods: Iterable[Mapping[str, Any]]) -> list[Pods]:
         Pods(namespace, dict(labels), injected, count, account)
         for (namespace, labels, injected, account), count in ready.items()
     ]
-
-
-def _injected(spec: Mapping[str, Any]) -> bool:
-    # A native sidecar is an init container that goes on running.
-    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
-    return any(container["name"] == PROXY for container in containers)
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:

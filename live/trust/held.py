@@ -15,10 +15,10 @@ from live.observed.proxies import ADMIN, trust
 from live.observed.trust import SELECTOR, served_chain
 from live.pod_port import PodPortError, pod_http
 from live.policy.api import PODS, Api
+from live.proxy_container import proxy_container, proxy_runs
 from live.reachability import UnreachableError, explained
 from topology.defaults import NAMESPACE
 
-PROXY = "istio-proxy"
 AGENT = "PROXY_CONFIG_XDS_AGENT"
 # Of one cluster; each answers within 50 ms, most of which its API server has.
 AT_ONCE = 16
@@ -74,14 +74,9 @@ def read_held(access: ClusterAccess) -> HeldTrust:
 
 
 def _running_proxy(pod: Mapping[str, Any]) -> Iterator[_Proxy]:
-    status, metadata = pod.get("status") or {}, pod["metadata"]
-    # A native sidecar stands among the init containers, and runs while the pod may still be Pending.
-    statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    if any(each["name"] == PROXY and "running" in (each.get("state") or {}) for each in statuses):
-        spec = pod["spec"]
-        containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-        settings = [setting for each in containers if each["name"] == PROXY for setting in each.get("env") or ()]
-        takes = any(each["name"] == AGENT and each.get("value") == "true" for each in settings)
+    if proxy_runs(pod):
+        metadata, container = pod["metadata"], proxy_container(pod) or {}
+        takes = any(each["name"] == AGENT and each.get("value") == "true" for each in container.get("env") or ())
         yield _Proxy(metadata["name"], metadata["namespace"], takes)
 
 

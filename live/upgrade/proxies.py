@@ -7,12 +7,12 @@ from typing import Any
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.policy.api import PODS, Api, Kind
+from live.proxy_container import proxy_container
 from live.reachability import explained
 from live.upgrade.image import tag
 from topology.defaults import EAST_WEST_GATEWAY, INGRESS_GATEWAY, NAMESPACE
 
 REPLICA_SETS = Kind("apps", "v1", "ReplicaSet", "replicasets")
-PROXY = "istio-proxy"
 # What the injector writes onto every pod that it gives a proxy.
 INJECTED = "security.istio.io/tlsMode=istio"
 ENDED = {"Succeeded", "Failed"}
@@ -91,9 +91,9 @@ def _own_gateway(pod: Mapping[str, Any]) -> bool:
 
 
 def _version(pod: Mapping[str, Any]) -> str | None:
-    """None: it has no proxy after all. Native sidecars stand among the init containers."""
-    containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
-    return next((tag(each["image"]) for each in containers if each["name"] == PROXY), None)
+    """None: it has no proxy after all."""
+    container = proxy_container(pod)
+    return tag(container["image"]) if container else None
 
 
 def _controller(item: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -18,12 +18,12 @@ from live.kubeconfig import ClusterAccess
 from live.pod_log import pod_log
 from live.pod_port import PodPortError, pod_http
 from live.policy.api import PODS, SERVICES, Api, Kind
+from live.proxy_container import PROXY, proxy_container
 from live.reachability import UnreachableError, explained
 from topology.defaults import NAMESPACE
 
 T = TypeVar("T")
 ADMIN_PORT = 15000
-PROXY = "istio-proxy"
 NETWORK_LABEL = "topology.istio.io/network"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 CALLS = 4
@@ -188,8 +188,6 @@ class ClusterReader:
 
     def _pod(self, item: Mapping[str, Any]) -> Pod:
         metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
-        # A native sidecar is an init container that goes on running.
-        every = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
         default = (metadata.get("annotations") or {}).get(DEFAULT_CONTAINER)
         own = [c["name"] for c in spec.get("containers") or () if c["name"] != PROXY]
         conditions = status.get("conditions") or ()
@@ -202,7 +200,7 @@ class ClusterReader:
             labels=metadata.get("labels") or {},
             ready="deletionTimestamp" not in metadata
             and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
-            sidecar=any(c["name"] == PROXY for c in every),
+            sidecar=proxy_container(item) is not None,
             containers=tuple(sorted(own, key=lambda each: each != default)),
             account=spec.get("serviceAccountName") or "default",
             owner=f"{owners[0].get('kind', '')}/{owners[0].get('name', '')}",

@@ -1,6 +1,23 @@
 """What is read of the counters of the sample's proxies, and told of two looks at them."""
 
-from live.sample_connections import counted_between, hidden_failures, read_counts
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from live import sample_connections
+from live.kubeconfig import ClusterAccess
+from live.sample_connections import (
+    ANNOTATION,
+    MATCHER,
+    NoCountsError,
+    connection_counts,
+    counted_between,
+    hidden_failures,
+    read_counts,
+)
 
 SERVICE = "helloworld.sample.svc.cluster.local"
 CURRENT = f"""\
@@ -44,3 +61,37 @@ def test_between_two_looks_only_what_came_since_is_counted_and_of_a_new_pod_ever
     assert counts["upstream_cx_total"] == 7
     assert counts["ssl.handshake"] == 0
     assert hidden_failures(counts) == {"listener.ssl.fail_verify_san": 1}
+
+
+def test_a_native_sidecar_of_the_sample_is_asked_and_a_pod_without_a_proxy_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def port(_: object, name: str, *__: object) -> Iterator[SimpleNamespace]:
+        asked.append(name)
+        yield SimpleNamespace(text=lambda _: CURRENT)
+
+    @contextmanager
+    def connected(_: object) -> Iterator[None]:
+        yield
+
+    counted = {ANNOTATION: MATCHER}
+    pods = [
+        sample_pod("native", {"containers": [], "initContainers": [{"name": "istio-proxy"}]}, counted),
+        sample_pod("plain", {"containers": [{"name": "sleep"}]}, {}),
+    ]
+    monkeypatch.setattr(sample_connections, "Api", lambda _: SimpleNamespace(list=lambda *_: iter(pods)))
+    monkeypatch.setattr(sample_connections, "api_client", connected)
+    monkeypatch.setattr(sample_connections, "pod_http", port)
+    counts = connection_counts({"cluster1": ClusterAccess("cluster1", {})}, "sample")
+    assert asked == ["native"]
+    assert counts["cluster1/native"]["upstream_cx_total"] == 302
+    pods[0]["metadata"]["annotations"] = {}
+    with pytest.raises(NoCountsError, match="pod sample/native in cluster cluster1"):
+        connection_counts({"cluster1": ClusterAccess("cluster1", {})}, "sample")
+
+
+def sample_pod(name: str, spec: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
+    return {"metadata": {"name": name, "annotations": annotations}, "spec": spec, "status": {"phase": "Running"}}
