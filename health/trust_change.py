@@ -21,7 +21,8 @@ class IstiodSigning:
     Attributes:
         pod: its name.
         root: fingerprint of the root, SHA-256, lower-case hex.
-        intermediate: fingerprint of the CA that issued its own certificate, likewise.
+        intermediate: fingerprint of the CA that issued its own certificate, likewise: where it has no intermediate,
+            the root.
     """
 
     pod: str

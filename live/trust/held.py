@@ -132,7 +132,8 @@ def _signing(
         except PodPortError as error:
             return Unknown(str(error), error.status)
         root = signing_root(chain, roots)
-        if not root or len(chain) < 2:
+        if not root:
             return Unknown(f"istiod {pod} shows a chain of {len(chain)} certificates, of a root that is not known")
-        found.append(IstiodSigning(pod, root, chain[1].fingerprint))
+        # One that signs by a root of its own making shows its certificate alone (istio: security/pkg/pki/ca).
+        found.append(IstiodSigning(pod, root, chain[1].fingerprint if len(chain) > 1 else root))
     return tuple(found)

@@ -140,6 +140,16 @@ def test_an_istiod_that_shows_nothing_or_an_unknown_root_cannot_be_told(cluster:
     assert "root that is not known" in found.reason
 
 
+def test_an_istiod_that_signs_by_a_root_of_its_own_shows_one_certificate_and_its_root_is_known_from_the_proxies(
+    cluster: Cluster,
+) -> None:
+    cluster.pods = {"a": pod("a")}
+    cluster.istiods = {"istiod-1": (certificate("istiod", "root"),)}
+    assert read_held(ACCESS).istiods == (IstiodSigning("istiod-1", ROOT.fingerprint, ROOT.fingerprint),)
+    cluster.istiods = {"istiod-1": (certificate("istiod", "other"),)}
+    assert isinstance(read_held(ACCESS).istiods, Unknown)
+
+
 def test_the_cas_of_all_proxies_are_kept_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(_: object, proxy: str) -> ProxyTrust:
         return ProxyTrust(proxy, (certificate("root", "root"),), (certificate(proxy, "ca"), certificate("ca", "root")))
