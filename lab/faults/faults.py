@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lab.lab import Lab
 
 _API_SERVER = "kube-apiserver"
+# Elsewhere they elect a leader and end when they cannot renew that; one that ran on would take every node for dead
+# when it is back, for nobody could say otherwise meanwhile.
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 _API_SECONDS = 120
 
 
@@ -86,20 +89,22 @@ class Faults:
 
     @contextmanager
     def api_server_stopped(self, region: str) -> Iterator[None]:
-        """A region's API server is away, for everybody; afterwards it is ready again.
+        """A region's API server is away, for everybody, and so its controllers end; afterwards it is ready again.
 
         Raises:
             LabError: there is no such region, or the API server does not come back.
         """
         found = self._plan.region(region)
         supervisor = self._lab.machine(found.control_plane.machine).supervisor
-        supervisor.stop(_API_SERVER)
+        for program in (*_CONTROLLERS, _API_SERVER):
+            supervisor.stop(program)
         try:
             yield
         finally:
             supervisor.start(_API_SERVER)
             cluster = Cluster(found.name, self._lab.kubeconfig(found.name))
             wait_until(cluster.not_ready_reason, seconds=_API_SECONDS, what=f"{found.name}: API server ready")
+            supervisor.start(*_CONTROLLERS)
 
     @contextmanager
     def node_down(self, region: str, node: int = 1) -> Iterator[None]:
