@@ -30,6 +30,7 @@ class Roots:
         present: the root that is being replaced, or the only one.
         new: its successor; None: no rotation is under way.
         signing: the one of the two under which every intermediate stands.
+        present_trusted: fingerprints of the present one: several of a provided text that holds so many.
         bundle: ``root-cert.pem``: the roots that are trusted, PEM.
         signs: fingerprints of the roots that the intermediates lead to: one, or several of one provided text.
         trusted: fingerprints of the roots in ``bundle``.
@@ -39,6 +40,7 @@ class Roots:
     present: RootOfMesh
     new: RootOfMesh | None
     signing: RootOfMesh
+    present_trusted: pulumi.Output[list[str]]
     bundle: pulumi.Output[str]
     signs: pulumi.Output[list[str]]
     trusted: pulumi.Output[list[str]]
@@ -63,6 +65,7 @@ def make_roots(name: str, trust: model.Trust, given: GivenTrust, parent: pulumi.
         present=made[Root.PRESENT],
         new=made.get(Root.NEW),
         signing=made[use.signs],
+        present_trusted=_trusted(made[Root.PRESENT], given.present),
         bundle=pulumi.Output.all(*(made[each].cert_pem for each in use.bundle)).apply(bundle_text),
         signs=_signing(made[use.signs], texts[use.signs]),
         trusted=pulumi.Output.all(*(_trusted(made[each], texts[each]) for each in use.bundle)).apply(_united),

@@ -145,7 +145,8 @@ class Trust(pulumi.ComponentResource):
 
     def summary(self) -> dict[str, pulumi.Input[object]]:
         """What a stack output says of the present root; nothing secret."""
-        return {"sha256": self.roots.present.fingerprint, "expires": self.roots.present.expires}
+        present = self.roots.present
+        return {"sha256": present.fingerprint, "trusted": self.roots.present_trusted, "expires": present.expires}
 
     def rotation_summary(self) -> dict[str, pulumi.Input[object]] | None:
         """What a stack output says of the root's replacement; None: none is under way."""

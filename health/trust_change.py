@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from health.checks.trust import root_of
 from health.observed import Certificate, ProxyTrust, Unknown
+from topology.trust_set import TrustSet
 
 # Of many alike, so many are named.
 NAMED = 3
@@ -49,19 +50,6 @@ class HeldTrust:
 
 
 @dataclass(frozen=True)
-class TrustTarget:
-    """What is about to be declared.
-
-    Attributes:
-        signs: fingerprint of the root under which every intermediate is to stand; None: it has not been made yet.
-        trusted: fingerprints of the roots that are to be trusted; None stands for one that has not been made yet.
-    """
-
-    signs: str | None
-    trusted: frozenset[str | None]
-
-
-@dataclass(frozen=True)
 class Obstacle:
     """One thing for which the change has to wait.
 
@@ -90,10 +78,10 @@ def signing_root(chain: Sequence[Certificate], known: Iterable[Certificate]) -> 
     return found.fingerprint if found else ""
 
 
-def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
+def obstacles(target: TrustSet, held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
     """What stands against a change of trust; empty: it can be made, and no connection between proxies will fail.
 
-    Every running proxy has to trust the root that is to sign; and every proxy's own certificate, and every istiod, has
+    Every running proxy has to trust each root that is to sign; and every proxy's own certificate, and every istiod, has
     to stand under a root that stays trusted. Clusters do not change at once, so both have to hold everywhere before. A
     cluster without proxies stands against nothing.
 
@@ -118,7 +106,7 @@ def obstacles(target: TrustTarget, held: Mapping[str, HeldTrust | Unknown]) -> S
             ]
         for proxy in each.proxies:
             cure = RESTART if proxy.proxy in each.fixed else ""
-            if target.signs not in {root.fingerprint for root in proxy.roots}:
+            if not target.signs <= {root.fingerprint for root in proxy.roots}:
                 found.append(Obstacle(cluster, proxy.proxy, f"does not trust the root that is to sign{cure}"))
             if not proxy.chain:
                 found.append(Obstacle(cluster, proxy.proxy, "has no certificate"))
@@ -135,7 +123,7 @@ class SettledTrust:
         intermediate: fingerprint of the cluster's intermediate, by which every istiod signs.
         roots: fingerprints of the roots that are trusted.
         gone: fingerprints of those that are trusted no more.
-        signs: fingerprint of the root under which every proxy's certificate stands; empty: whichever. By which
+        signs: fingerprints of the roots under one of which every proxy's certificate stands; empty: whichever. By which
             intermediate is left open: istiod has proxies renew their certificates only where the text of the roots
             changed, else they do so in their own time, and both are good until then.
     """
@@ -143,7 +131,7 @@ class SettledTrust:
     intermediate: str
     roots: frozenset[str]
     gone: frozenset[str] = frozenset()
-    signs: str = ""
+    signs: frozenset[str] = frozenset()
 
 
 def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust | Unknown]) -> Sequence[Obstacle]:
@@ -173,7 +161,7 @@ def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust |
                 found.append(Obstacle(cluster, proxy.proxy, f"does not trust every declared root yet{cure}"))
             if want.gone & trusted:
                 found.append(Obstacle(cluster, proxy.proxy, f"still trusts a root that has gone{cure}"))
-            if want.signs and signing_root(proxy.chain, known) != want.signs:
+            if want.signs and signing_root(proxy.chain, known) not in want.signs:
                 found.append(Obstacle(cluster, proxy.proxy, f"has no certificate under the declared root yet{cure}"))
     return found
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from cli.rotation.declaring import MEANING, RotatesTo, Step, declare, preceding, steps_after
 from cli.rotation.run import Run, StoppedError
 from health.observed import Unknown
-from health.trust_change import SettledTrust, TrustTarget, known_roots, obstacles, unsettled
+from health.trust_change import SettledTrust, known_roots, obstacles, unsettled
 from live.trust.waiting import Held
 from topology.root_rotation import USES, Root, Stage, stage_of
+from topology.trust_set import TrustSet
 
 # Nobody rotates twice within this on purpose; who does had the command killed at the very end, and runs it again.
 JUST_MADE = timedelta(hours=1)
@@ -117,16 +118,17 @@ class RootRotation:
         self.write(step)
         self._bring_up()
 
-    def _target(self, stage: Stage) -> TrustTarget:
+    def _target(self, stage: Stage) -> TrustSet:
         prints, use = self._fingerprints(), USES[stage]
-        return TrustTarget(prints.get(use.signs), frozenset(prints.get(root) for root in use.bundle))
+        of = {root: prints.get(root, frozenset({None})) for root in Root}
+        return TrustSet(of[use.signs], frozenset().union(*(of[root] for root in use.bundle)))
 
     def _bring_up(self) -> None:
         """`pulumi up`, until every istiod signs as declared, and every proxy trusts and shows what is declared."""
         self._run.update()
         prints, clusters = self._fingerprints(), self._run.outputs()["clusters"]
         use = USES[self.stage]
-        signs, trusted = prints[use.signs], frozenset(prints[root] for root in use.bundle)
+        signs, trusted = prints[use.signs], frozenset().union(*(prints[root] for root in use.bundle))
         wanted = {
             name: SettledTrust(each["intermediate"]["sha256"], trusted, frozenset(self._known - trusted), signs)
             for name, each in clusters.items()
@@ -140,12 +142,15 @@ class RootRotation:
         alone = "the present root alone is trusted" if self.stage is Stage.OLD else f"stage {self.stage}"
         self._run.say(f"{alone}: counted from all {proxies} proxies of {len(held)} clusters")
 
-    def _fingerprints(self) -> dict[Root, str]:
-        """Of the roots that there are."""
+    def _fingerprints(self) -> dict[Root, frozenset[str]]:
+        """Of the roots that there are: the present one may be a provided text with several."""
         outputs = self._run.outputs()
-        prints = {Root.PRESENT: outputs["root"]["sha256"], Root.NEW: (outputs.get("rotation") or {}).get("new")}
-        found = {root: fingerprint for root, fingerprint in prints.items() if fingerprint}
-        self._known |= set(found.values())
+        present = outputs["root"]
+        # A program of before did not say which roots the text holds.
+        found = {Root.PRESENT: frozenset[str](present.get("trusted") or [present["sha256"]])}
+        if new := (outputs.get("rotation") or {}).get("new"):
+            found[Root.NEW] = frozenset({new})
+        self._known |= frozenset().union(*found.values())
         return found
 
     def _age(self, held: Held) -> timedelta | None:
@@ -153,7 +158,7 @@ class RootRotation:
         trust, present = self._run.stack.mesh.trust, self._fingerprints()[Root.PRESENT]
         if trust.root == "provided" or trust.generation == 1:
             return None
-        made = [root.not_before for root in known_roots(held.values()) if root.fingerprint == present]
+        made = [root.not_before for root in known_roots(held.values()) if root.fingerprint in present]
         return datetime.now(UTC) - made[0] if made else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 
 from health.observed import Unknown
-from health.trust_change import Obstacle, TrustTarget, obstacles, told
+from health.trust_change import Obstacle, obstacles, told
 from live.kubeconfig import ClusterAccess
 from live.own_state import UnreadableStateError
 from live.trust.held import read_all_held
@@ -58,9 +58,8 @@ class Change:
         )
 
     def obstacles(self, held: Held) -> list[Obstacle]:
-        """What stands against it, each thing once."""
-        targets = [TrustTarget(signs, self.wanted.trusted) for signs in sorted(self.wanted.signs, key=str)]
-        return list(dict.fromkeys(each for target in targets for each in obstacles(target, held)))
+        """What stands against it."""
+        return list(obstacles(self.wanted, held))
 
 
 def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAccess]) -> None:

@@ -70,7 +70,7 @@ def test_nobody_reads_a_cluster_that_waits(recorded: tuple[Recorder, Any]) -> No
 def test_outputs_carry_fingerprints_ends_and_the_request_that_waits(recorded: tuple[Recorder, Any]) -> None:
     outputs = recorded[1]
     facts = describe(ACME.pem)
-    assert outputs["root"] == {"sha256": facts.sha256, "expires": facts.expires}
+    assert outputs["root"] == {"sha256": facts.sha256, "trusted": [facts.sha256], "expires": facts.expires}
     assert outputs["clusters"]["cluster3"]["intermediate"] is None
     assert outputs["clusters"]["cluster3"]["certificateRequest"].startswith("REQUEST ")
     one, two = (outputs["clusters"][name] for name in CLUSTERS[:2])

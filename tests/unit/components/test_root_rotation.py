@@ -266,7 +266,8 @@ def test_outputs_say_the_stage_both_roots_and_what_ends_when() -> None:
         "new": new.sha256,
         "newExpires": new.expires,
     }
-    assert outputs["root"] == {"sha256": f"sha256 of {FIRST}", "expires": "2036-01-01T00:00:00Z"}
+    first = f"sha256 of {FIRST}"
+    assert outputs["root"] == {"sha256": first, "trusted": [first], "expires": "2036-01-01T00:00:00Z"}
     ends = [describe(UNDER_ACME_2[name].certificate).expires for name in CLUSTERS]
     assert sorted(outputs["expiries"], key=lambda each: (each["what"], each["cluster"])) == [
         {"what": "CA of the API server", "cluster": "cluster2", "expires": describe(ACME.pem).expires},

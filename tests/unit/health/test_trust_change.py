@@ -11,7 +11,6 @@ from health.trust_change import (
     IstiodSigning,
     Obstacle,
     SettledTrust,
-    TrustTarget,
     obstacles,
     signing_root,
     told,
@@ -19,6 +18,7 @@ from health.trust_change import (
 )
 from tests.unit.health.facts import certificate
 from topology.root_rotation import USES, Root, Stage
+from topology.trust_set import TrustSet
 
 # Both are called alike, as roots that Pulumi makes are: only their keys tell them apart.
 ROOTS = {
@@ -51,10 +51,11 @@ def holding(stage: Stage, *, certificates: Stage | None = None, **given: object)
     return replace(made, **given)  # type: ignore[arg-type]
 
 
-def target(stage: Stage) -> TrustTarget:
+def target(stage: Stage) -> TrustSet:
     """What a stage declares."""
     use = USES[stage]
-    return TrustTarget(ROOTS[use.signs].fingerprint, frozenset(ROOTS[each].fingerprint for each in use.bundle))
+    bundle = frozenset(ROOTS[each].fingerprint for each in use.bundle)
+    return TrustSet(frozenset({ROOTS[use.signs].fingerprint}), bundle)
 
 
 def settled(stage: Stage) -> SettledTrust:
@@ -62,7 +63,9 @@ def settled(stage: Stage) -> SettledTrust:
     trusted = target(stage).trusted
     prints = {each.fingerprint for each in ROOTS.values()}
     signs = ROOTS[USES[stage].signs].fingerprint
-    return SettledTrust(f"ca-{signs}", frozenset(filter(None, trusted)), frozenset(prints - trusted), signs)
+    return SettledTrust(
+        f"ca-{signs}", frozenset(filter(None, trusted)), frozenset(prints - trusted), frozenset({signs})
+    )
 
 
 STAGES = list(Stage)
@@ -168,6 +171,15 @@ def test_proxies_may_keep_certificates_of_another_intermediate_under_the_same_ro
     want = replace(settled(Stage.OLD), intermediate="another")
     held = holding(Stage.OLD, istiods=(IstiodSigning("istiod-1", "present", "another"),))
     assert unsettled({"cluster1": want}, {"cluster1": held}) == []
+
+
+def test_of_several_roots_that_sign_every_proxy_has_to_trust_each_and_may_stand_under_any() -> None:
+    both = frozenset(each.fingerprint for each in ROOTS.values())
+    assert obstacles(TrustSet(both, both), {"cluster1": holding(Stage.NEW_SIGNS)}) == []
+    [found] = obstacles(TrustSet(both, both), {"cluster1": holding(Stage.OLD)})
+    assert found.why == "does not trust the root that is to sign"
+    want = SettledTrust("ca-new", both, signs=both)
+    assert unsettled({"cluster1": want}, {"cluster1": holding(Stage.NEW_SIGNS)}) == []
 
 
 def test_many_alike_are_told_in_one_sentence_with_the_first_names() -> None:

@@ -39,6 +39,7 @@ class Clusters:
         generation: of the present root then.
         lag: proxies that never take what is brought up.
         interrupt: the update that is killed: its number.
+        beside: another root, first in the provided text of the present one; nothing stands under it.
     """
 
     folder: Path
@@ -48,11 +49,12 @@ class Clusters:
     interrupt: int | None = None
     done: list[str] = field(default_factory=list)
     made: datetime = NOW - timedelta(days=30)
+    beside: Certificate | None = None
 
-    def declare(self, trust: dict[str, Any]) -> None:
+    def declare(self, trust: dict[str, Any], each: dict[str, Any] | None = None) -> None:
         """Write the stack file."""
         clusters = [
-            {"name": name, "network": name, "apiServer": f"https://{name}.example.com:6443"}
+            {"name": name, "network": name, "apiServer": f"https://{name}.example.com:6443", **(each or {})}
             for name in ("cluster1", "cluster2")
         ]
         mesh = {"istio": {"version": "1.30.5"}, **({"trust": trust} if trust else {}), "clusters": clusters}
@@ -67,7 +69,7 @@ class Clusters:
         signs = self._root(USES[self.recorded].signs).fingerprint
         rotation = {"stage": self.recorded.value, "new": self._root(Root.NEW).fingerprint}
         return {
-            "root": {"sha256": self._root(Root.PRESENT).fingerprint},
+            "root": {"sha256": self._roots(Root.PRESENT)[0].fingerprint, **self._trusted()},
             "rotation": None if self.recorded is OLD else rotation,
             "clusters": {name: {"intermediate": {"sha256": f"ca-{signs}"}} for name in ("cluster1", "cluster2")},
         }
@@ -87,6 +89,8 @@ class Clusters:
         if self.done.count("up") == self.interrupt:
             raise KeyboardInterrupt
         self.recorded, self.generation = stage_of(trust), trust.generation
+        if self.beside and trust.root == "generated":
+            self.beside, self.generation = None, 2
         self.done.append("up")
 
     def wait(self, judge: Callable[[Held], Sequence[Obstacle]], message: str) -> Held:
@@ -103,6 +107,13 @@ class Clusters:
         made = certificate("root", "root", key_id=f"key{generation}")
         return replace(made, fingerprint=f"root{generation}", not_before=self.made)
 
+    def _roots(self, root: Root) -> tuple[Certificate, ...]:
+        first = (self.beside,) if self.beside and root is Root.PRESENT else ()
+        return (*first, self._root(root))
+
+    def _trusted(self) -> dict[str, list[str]]:
+        return {"trusted": [each.fingerprint for each in self._roots(Root.PRESENT)]} if self.beside else {}
+
     def _held(self) -> Held:
         use = USES[self.recorded]
         signs = self._root(use.signs)
@@ -110,7 +121,9 @@ class Clusters:
             certificate("ca", "root", key_id="ca", issuer_key_id=signs.key_id), fingerprint=f"ca-{signs.fingerprint}"
         )
         own = certificate("own", "ca", 1, issuer_key_id="ca")
-        proxy = ProxyTrust("a.sample", tuple(self._root(root) for root in use.bundle), (own, ca, signs))
+        proxy = ProxyTrust(
+            "a.sample", tuple(each for root in use.bundle for each in self._roots(root)), (own, ca, signs)
+        )
         istiod = IstiodSigning("istiod", signs.fingerprint, ca.fingerprint)
         return {name: HeldTrust((istiod,), (proxy,), {}) for name in ("cluster1", "cluster2")}
 
@@ -208,6 +221,15 @@ def test_what_is_over_is_not_rolled_back_and_the_reason_is_said(clusters: Cluste
     with pytest.raises(StoppedError, match=why):
         rotation(clusters).back()
     assert clusters.done == []
+
+
+def test_a_provided_text_whose_second_root_signs_is_replaced(clusters: Clusters) -> None:
+    pair = {"certificate": {"path": "a.pem"}, "key": {"path": "a.key"}}
+    clusters.declare({"root": "provided", "rootCertificate": {"path": "roots.pem"}}, {"trust": pair})
+    clusters.beside = replace(certificate("beside", "beside"), fingerprint="beside")
+    rotation(clusters).forward()
+    assert clusters.done == [said for stage in STAGES for said in (f"write stage {stage}", "up")]
+    assert clusters.outputs()["root"]["sha256"] == "root2"
 
 
 def test_proxies_that_would_not_learn_of_the_new_root_are_named_before_anything_is_touched(
