@@ -30,10 +30,10 @@ from topology import MeshConfigError, Problem
 from topology.division import GROUP
 
 LOST_KEY = (
-    "The key of the mesh's root was in the lost state only: nobody has it any more. The clusters go on with their "
-    "intermediates, which now stand in the stack file, encrypted by Pulumi; nothing in them changes. No cluster can be "
-    "added and no intermediate renewed before the mesh has a new root: run `spanmesh rotate root --stack {stack}` once "
-    "`pulumi up` is through"
+    "No state has the key of the mesh's root: if it was in the lost one, nobody has it any more. The clusters go on "
+    "with their intermediates, which now stand in the stack file, encrypted by Pulumi; nothing in them changes. No "
+    "cluster can be added and no intermediate renewed before the mesh has a new root: run `spanmesh rotate root "
+    "--stack {stack}` once `pulumi up` is through"
 )
 
 

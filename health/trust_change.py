@@ -166,6 +166,41 @@ def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust |
     return found
 
 
+@dataclass(frozen=True)
+class Stands:
+    """Under which roots one cluster stands.
+
+    Attributes:
+        roots: by fingerprint, the root of each istiod and of each proxy's certificate; those that no proxy trusts are
+            not among them.
+        trusted: fingerprints of the roots that every proxy trusts.
+        alone: whether an istiod signs by the root itself, without an intermediate.
+    """
+
+    roots: Mapping[str, Certificate]
+    trusted: frozenset[str]
+    alone: bool
+
+
+def stands(held: Mapping[str, HeldTrust | Unknown]) -> Mapping[str, Stands]:
+    """Under which roots the clusters stand now; one that cannot be asked, or that no proxy runs in, is not among them.
+
+    Args:
+        held: by Istio's cluster name, what each cluster holds.
+    """
+    known = {root.fingerprint: root for root in known_roots(held.values())}
+    found: dict[str, Stands] = {}
+    for cluster, each in held.items():
+        if isinstance(each, Unknown) or not each.proxies:
+            continue
+        istiods = () if isinstance(each.istiods, Unknown) else each.istiods
+        prints = {signing_root(proxy.chain, known.values()) for proxy in each.proxies} | {one.root for one in istiods}
+        alone = any(one.root == one.intermediate for one in istiods)
+        trusted = frozenset.intersection(*(frozenset(one.fingerprint for one in proxy.roots) for proxy in each.proxies))
+        found[cluster] = Stands({one: known[one] for one in sorted(prints & known.keys())}, trusted, alone)
+    return found
+
+
 def told(found: Iterable[Obstacle]) -> list[str]:
     """Obstacles in sentences for people: those alike together, ``cluster1: a.sample, b.sample and 7 more do not …``."""
     alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 
 from health.observed import Unknown
-from health.trust_change import Obstacle, obstacles, told
+from health.trust_change import Obstacle, Stands, obstacles, stands, told
 from live.kubeconfig import ClusterAccess
 from live.own_state import UnreadableStateError
 from live.trust.held import read_all_held
@@ -29,7 +29,19 @@ IN_STEPS = (
     f"Go one stage at a time, each with `pulumi up`: `trust.rotation.stage` {Stage.BOTH_TRUSTED}, {Stage.NEW_SIGNS}, "
     f"{Stage.NEW_ONLY}, then without `rotation`; back likewise. `spanmesh rotate root` does it"
 )
-LOST_STATE = "If the stack's state is lost or older than the clusters, `spanmesh rescue` completes it. Else: "
+STRANGE = (
+    "The stack's state is lost or older than they are, or another installer made their Istio. `spanmesh rescue` keeps "
+    "their root: it writes what their Secrets cacerts hold into the stack file. Run `pulumi up` then, and `spanmesh "
+    "rotate root` for a root of the mesh's own"
+)
+STRANGE_ALONE = (
+    "Have that root sign an intermediate for each of them, and give root and intermediates in the stack file: "
+    'docs/security.md, "Take over a running Istio", has the commands'
+)
+STRANGE_AMONG_OTHERS = (
+    "A cluster joins the mesh once its proxies trust the mesh's root, or while it runs none: docs/security.md, "
+    '"Take over a running Istio"'
+)
 LATER = (
     "Proxies get roots and certificates by themselves, within two minutes after the stage before: run `pulumi up` "
     "again. What does not answer or will not change has to be put right first"
@@ -43,10 +55,12 @@ class Change:
     Attributes:
         wanted: the roots that are declared.
         last: those that the last update declared; None: not known.
+        made: fingerprints of the roots that Pulumi has made.
     """
 
     wanted: TrustSet
     last: TrustSet | None
+    made: frozenset[str] = frozenset()
 
     @property
     def in_vain(self) -> bool:
@@ -61,13 +75,27 @@ class Change:
         """What stands against it."""
         return list(obstacles(self.wanted, held))
 
+    @property
+    def known(self) -> frozenset[str | None]:
+        """The roots that the stack file or the stack's state has."""
+        return self.wanted.trusted | self.made | (self.last.trusted if self.last else frozenset())
+
+    def strange(self, held: Held) -> Mapping[str, Stands]:
+        """The clusters that stand under a root which neither of the two has."""
+        return {cluster: each for cluster, each in stands(held).items() if each.roots.keys() - self.known}
+
+    def unknown_roots(self, each: Stands) -> str:
+        """Those of one of them, for people."""
+        unknown = {one: root for one, root in each.roots.items() if one not in self.known}
+        return " and ".join(f"the root {root.subject} (SHA-256 {one})" for one, root in unknown.items())
+
 
 def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAccess]) -> None:
     """Stop where the declared trust differs from the recorded one, and some proxy or istiod is not ready for it.
 
-    Where nothing changes, no cluster is asked. A preview warns; an update waits for what comes by itself, and refuses
-    then. A cluster that does not answer refuses the change, whatever `skipUpdateUnreachable` says: nobody can tell what
-    its proxies trust.
+    Where nothing changes, no cluster is asked but those that join the mesh: proxies of another Istio may run there. A
+    preview warns; an update waits for what comes by itself, and refuses then. A cluster that does not answer refuses
+    the change, whatever `skipUpdateUnreachable` says: nobody can tell what its proxies trust.
 
     Args:
         mesh: the declared mesh.
@@ -86,7 +114,9 @@ def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAcc
             raise MeshConfigError([problem]) from error
         pulumi.log.warn(str(problem))
         return
-    if (change := _change(mesh, given, recorded)) is None:
+    wanted = declared_set(mesh.trust, given, recorded.made)
+    change = Change(wanted, recorded.last, frozenset(recorded.made.values()))
+    if wanted == recorded.last and not (accesses := _joining(recorded, accesses)):
         return
     if pulumi.runtime.is_dry_run():
         _forewarn(mesh, change, read_all_held(accesses))
@@ -94,12 +124,15 @@ def guard_trust(mesh: Mesh, given: GivenTrust, accesses: Mapping[str, ClusterAcc
     patience = 0 if change.in_vain else PATIENCE_SECONDS
     waited = wait_until_clear(accesses, change.obstacles, patience, _say)
     if waited.left:
-        raise MeshConfigError([_problem(mesh, change, waited.left)])
+        raise MeshConfigError([_problem(mesh, change, waited.left, waited.held)])
 
 
-def _change(mesh: Mesh, given: GivenTrust, recorded: Recorded) -> Change | None:
-    wanted = declared_set(mesh.trust, given, recorded.made)
-    return None if wanted == recorded.last else Change(wanted, recorded.last)
+def _joining(recorded: Recorded, accesses: Mapping[str, ClusterAccess]) -> dict[str, ClusterAccess]:
+    """The clusters that answer, and to which the last update gave no trust yet."""
+    known = accesses.keys() if recorded.clusters is None else recorded.clusters
+    joining = {name: access for name, access in accesses.items() if name not in known}
+    held = read_all_held(joining) if joining else {}
+    return {name: joining[name] for name, each in held.items() if not isinstance(each, Unknown)}
 
 
 def _forewarn(mesh: Mesh, change: Change, held: Held) -> None:
@@ -108,16 +141,27 @@ def _forewarn(mesh: Mesh, change: Change, held: Held) -> None:
         held = {cluster: each for cluster, each in held.items() if not isinstance(each, Unknown)}
     if found := change.obstacles(held):
         what = "refuse this" if change.in_vain else "wait"
-        pulumi.log.warn(f"an update would {what}: {_problem(mesh, change, found)}")
+        pulumi.log.warn(f"an update would {what}: {_problem(mesh, change, found, held)}")
 
 
 def _say(for_whom: str) -> None:
     pulumi.log.info(f"before the roots change: {for_whom}")
 
 
-def _problem(mesh: Mesh, change: Change, found: Sequence[Obstacle]) -> Problem:
+def _problem(mesh: Mesh, change: Change, found: Sequence[Obstacle], held: Held) -> Problem:
     key = STAGE_KEY if stage_of(mesh.trust) is not Stage.OLD else KEY
-    cause = f"the roots cannot change yet: {'; '.join(told(found))}"
-    cure = IN_STEPS if change.in_vain else LATER
-    # A root that is still to be made would sign for a mesh that runs.
-    return Problem(key, cause, f"{LOST_STATE}{cure}" if None in change.wanted.signs else cure)
+    if not (strange := change.strange(held)):
+        cause = f"the roots cannot change yet: {'; '.join(told(found))}"
+        return Problem(key, cause, IN_STEPS if change.in_vain else LATER)
+    causes = [f"{cluster} runs under {change.unknown_roots(each)}" for cluster, each in strange.items()]
+    others = told(each for each in found if each.cluster not in strange)
+    cause = f"{', '.join(causes)}, which neither the stack file nor the stack's state has{'; '.join(['', *others])}"
+    return Problem(key, cause, _cure_of(change, strange, stands(held)))
+
+
+def _cure_of(change: Change, strange: Mapping[str, Stands], every: Mapping[str, Stands]) -> str:
+    signing = {one for each in every.values() for one in each.roots}
+    apart = any(not signing <= each.trusted for each in every.values())
+    if apart or (change.last is not None and None not in change.wanted.signs):
+        return STRANGE_AMONG_OTHERS
+    return STRANGE_ALONE if any(each.alone for each in strange.values()) else STRANGE

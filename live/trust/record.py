@@ -25,10 +25,12 @@ class Recorded:
     Attributes:
         last: what the last update declared; None: no update has brought trust up, or the record of it was lost.
         made: fingerprints of the roots that Pulumi has made and would not make anew, by generation.
+        clusters: those that had their trust from the last update; None: it does not say.
     """
 
     last: TrustSet | None
     made: Mapping[int, str]
+    clusters: frozenset[str] | None = None
 
 
 def recorded_trust(trust: Trust, stack: str) -> Recorded:
@@ -48,8 +50,11 @@ def recorded_trust(trust: Trust, stack: str) -> Recorded:
     of = {(each["type"], urn.rpartition("::")[2]): each.get("outputs") or {} for urn, each in resources.items()}
     generations = {trust.generation, new_generation(trust)}
     made = {each: _made(of, each, trust) for each in generations}
+    component = of.get((TRUST, COMPONENT), {})
     return Recorded(
-        _last(of.get((TRUST, COMPONENT), {})), {each: fingerprint for each, fingerprint in made.items() if fingerprint}
+        _last(component),
+        {each: fingerprint for each, fingerprint in made.items() if fingerprint},
+        frozenset(component["clusters"]) if "clusters" in component else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Which changes of trust the program lets through, which it waits for, and which it refuses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -62,10 +62,10 @@ class World:
         made = {"certPem": authority.pem, "validityPeriodHours": 87600.0, **outputs}
         self._add("tls:index/selfSignedCert:SelfSignedCert", f"{name}-cert", made)
 
-    def record(self, signs: Authority, *trusted: Authority) -> None:
-        """What the last update declared."""
+    def record(self, signs: Authority, *trusted: Authority, clusters: Sequence[str] = CLUSTERS) -> None:
+        """What the last update declared, of these clusters."""
         outputs = {"signs": [print_of(signs)], "trusted": sorted(print_of(each) for each in trusted)}
-        self._add("spanmesh:index:Trust", "mesh-trust", outputs)
+        self._add("spanmesh:index:Trust", "mesh-trust", outputs | {"clusters": {name: {} for name in clusters}})
 
     def record_of_old(self, authority: Authority) -> None:
         """What a program recorded that knew no rotations."""
@@ -205,6 +205,7 @@ def test_a_stage_left_out_is_refused_at_once_with_the_way(world: World, skip: st
     assert "cluster2: " in said
     assert "a.sample" in said
     assert "one stage at a time" in said
+    assert "rescue" not in said, "the state has all that the clusters stand under"
     assert world.seconds == 0
 
 
@@ -296,8 +297,86 @@ def test_a_rotation_may_change_what_the_new_root_is_like(world: World) -> None:
 
 
 def test_a_state_without_its_root_does_not_replace_that_of_a_running_mesh(world: World) -> None:
+    """Be the state lost, or the mesh another installer's."""
     world.clusters = [dict.fromkeys(CLUSTERS, held(PRESENT, PRESENT))]
-    assert "one stage at a time" in refusal(world)
+    said = refusal(world)
+    for name in CLUSTERS:
+        assert f"{name} runs under the root CN=Root CA (SHA-256 {print_of(PRESENT)})" in said
+    assert "another installer" in said
+    assert "`spanmesh rescue`" in said
+    assert "one stage at a time" not in said
+    assert world.seconds == 0
+
+
+def test_a_state_of_before_a_rotation_is_told_from_a_stage_left_out(world: World) -> None:
+    world.root(1, PRESENT)
+    world.record(PRESENT, PRESENT)
+    world.clusters = [dict.fromkeys(CLUSTERS, held(NEW, NEW))]
+    said = refusal(world, {"generation": 2})
+    assert f"cluster1 runs under the root CN=Root CA 2 (SHA-256 {print_of(NEW)})" in said
+    assert "`spanmesh rescue`" in said
+
+
+def test_a_rotation_that_the_state_does_not_know_of_is_no_mesh_of_strangers(world: World) -> None:
+    """Half of the clusters stand under the new root, and every proxy trusts both."""
+    world.root(1, PRESENT)
+    world.record(PRESENT, PRESENT)
+    world.clusters = [{"cluster1": held(PRESENT, PRESENT, NEW), "cluster2": held(NEW, PRESENT, NEW)}]
+    said = refusal(world, stage("new-signs"))
+    assert "cluster2 runs under the root CN=Root CA 2" in said
+    assert "cluster1 runs" not in said
+    assert "`spanmesh rescue`" in said
+
+
+def self_signed(root: Authority) -> HeldTrust:
+    """What istiod gives out where it made itself a root, Secret istio-ca-secret."""
+    istiod = IstiodSigning("istiod-1", print_of(root), print_of(root))
+    own = ProxyTrust("a.sample", (_facts(root),), (_facts(root.issue("workload", ca=False)), _facts(root)))
+    return HeldTrust((istiod,), (own,), {})
+
+
+def test_an_istio_that_made_its_own_root_is_taken_over_by_an_intermediate_under_it(world: World) -> None:
+    world.clusters = [{"cluster1": self_signed(OTHER), "cluster2": NOBODY}]
+    said = refusal(world)
+    assert "cluster1 runs under the root CN=Somebody Else" in said
+    assert "cluster2" not in said
+    assert "Have that root sign an intermediate" in said
+    assert "rescue" not in said
+    trust, given = provided(None, NEW, present=OTHER.pem)
+    guard.guard_trust(provided_mesh(trust), given, ACCESSES)
+
+
+def test_two_meshes_that_trust_each_other_not_are_not_made_one_by_a_rescue(world: World) -> None:
+    world.clusters = [{"cluster1": held(OTHER, OTHER), "cluster2": held(NEW, NEW)}]
+    said = refusal(world)
+    assert "cluster1 runs under the root CN=Somebody Else" in said
+    assert "cluster2 runs under the root CN=Root CA 2" in said
+    assert "rescue" not in said
+    assert "once its proxies trust the mesh's root" in said
+
+
+def test_of_clusters_that_join_those_with_proxies_of_another_root_are_refused(world: World) -> None:
+    world.root(1, PRESENT)
+    world.record(PRESENT, PRESENT, clusters=["cluster1"])
+    world.clusters = [{"cluster2": held(OTHER, OTHER)}]
+    said = refusal(world)
+    assert "cluster2 runs under the root CN=Somebody Else" in said
+    assert "cluster1" not in said
+    assert "once its proxies trust the mesh's root" in said
+
+
+@pytest.mark.parametrize(
+    "joining",
+    [NOBODY, held(PRESENT, PRESENT), Unknown("its API server does not answer")],
+    ids=["empty", "ours", "away"],
+)
+def test_a_cluster_that_joins_empty_or_under_the_mesh_s_root_passes_and_one_that_is_away_is_not_judged(
+    world: World, joining: HeldTrust | Unknown
+) -> None:
+    world.root(1, PRESENT)
+    world.record(PRESENT, PRESENT, clusters=["cluster1"])
+    world.clusters = [{"cluster2": joining}]
+    guarded(world)
     assert world.seconds == 0
 
 
