@@ -20,7 +20,7 @@ import typer
 
 from bench.lab_mesh import lab_mesh
 from bench.table import print_table
-from bench.upkeep_parts import Figure, cut_wan, replace_gateway, rotate_root, upgrade
+from bench.upkeep_parts import Figure, cut_wan, replace_gateway, rotate_root, stop_api_server, upgrade
 from cli.console import err, fail
 from cli.environment import ISTIO_CURRENT
 from lab import Lab
@@ -33,6 +33,7 @@ class Part(StrEnum):
 
     GATEWAY = "gateway"
     WAN = "wan"
+    OUTAGE = "outage"
     ROOT_2 = "root-2"
     ROOT_3 = "root-3"
     UPGRADE = "upgrade"
@@ -40,7 +41,7 @@ class Part(StrEnum):
 
 def measure(lab: str, parts: Sequence[Part], requests: int) -> Iterator[Figure]:
     """Bring meshes up one after the other, and do these things to them."""
-    if {Part.GATEWAY, Part.WAN, Part.ROOT_2} & set(parts):
+    if {Part.GATEWAY, Part.WAN, Part.OUTAGE, Part.ROOT_2} & set(parts):
         with lab_mesh() as mesh:
             if Part.GATEWAY in parts:
                 err.print("[bold]==>[/] an east-west gateway is replaced")
@@ -48,6 +49,9 @@ def measure(lab: str, parts: Sequence[Part], requests: int) -> Iterator[Figure]:
             if Part.WAN in parts:
                 err.print("[bold]==>[/] the WAN is cut and healed")
                 yield from cut_wan(lab, mesh)
+            if Part.OUTAGE in parts:
+                err.print("[bold]==>[/] an API server is away")
+                yield stop_api_server(lab, mesh)
             if Part.ROOT_2 in parts:
                 err.print("[bold]==>[/] the root of two clusters is rotated")
                 yield rotate_root(mesh, requests)
@@ -71,7 +75,7 @@ def main(
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print.")
     ] = "text",
 ) -> None:
-    """Measure seconds and failed requests of rotation, upgrade, a healed WAN and a replaced gateway."""
+    """Measure seconds and failed requests of rotation, upgrade, a healed WAN, a gateway replaced, no API server."""
     if not Lab(lab).exists:
         fail(f"there is no lab {lab}: `spanmesh lab up {lab} --regions 3`, or name another with --lab")
     found = list(measure(lab, part, requests))

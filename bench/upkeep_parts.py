@@ -31,6 +31,7 @@ PAUSE_SECONDS = 0.02
 # While a way is cut every second request hangs until its client gives up.
 CLIENTS = 3
 CUT_SECONDS = 10
+OUTAGE_SECONDS = 600
 AROUND_SECONDS = 3
 HEAL_SECONDS = 60
 ROLLOUT_SECONDS = 180
@@ -108,6 +109,20 @@ def cut_wan(lab: str, mesh: LabMesh) -> list[Figure]:
             0,
         ),
     ]
+
+
+def stop_api_server(lab: str, mesh: LabMesh) -> Figure:
+    """A cluster's API server is away for ten minutes, and back for a while."""
+
+    def away(_: WatchedLoad) -> float:
+        started = time.monotonic()
+        with Lab(lab).faults.api_server_stopped(CHANGED):
+            time.sleep(OUTAGE_SECONDS)
+        # As long as Kubernetes would take to call a node dead whose lease is old.
+        time.sleep(HEAL_SECONDS)
+        return time.monotonic() - started - HEAL_SECONDS
+
+    return _under_load(mesh, "API server of one cluster away", away)
 
 
 def replace_gateway(mesh: LabMesh) -> Figure:
