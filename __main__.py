@@ -28,6 +28,7 @@ from policy.files import read_items
 from policy.review import gather
 from topology import MeshConfigError, load_mesh, load_sample, members
 from topology.given_trust import GivenTrust
+from topology.revisions import istiods
 
 config = pulumi.Config()
 group = config.get("group")
@@ -49,8 +50,9 @@ try:
     if not group:
         check_policy(declared, gathered, answering, {sample.namespace} if sample else set())
         guard_trust(declared, given, accesses)
-    upgrade = prepare_upgrade(declared, {} if divided else answering)
-    mend_drift(answering, Expected(pulumi.get_stack(), () if group else gathered.placed, releases=not divided))
+    upgrade = prepare_upgrade(declared, {} if divided else answering, checked.releases)
+    placed = () if group else gathered.placed
+    mend_drift(answering, Expected(pulumi.get_stack(), placed, releases=not divided, istiods=istiods(declared)))
 except (MeshConfigError, UnreachableError) as error:
     raise pulumi.RunError(str(error)) from error
 

@@ -1,12 +1,12 @@
 """`spanmesh adopt`: take over the Istio objects that another installer left."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from cli.console import err, out
+from cli.options import Cwd
 from cli.project import ROOT, load_stack
 from live.ownership import foreign_objects, revision_tags, take_over
 from topology.defaults import istio_of
@@ -17,7 +17,7 @@ def adopt(
         str | None, typer.Option("--stack", "-s", help="Stack whose clusters are looked at; default: the selected one.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take them over without asking.")] = False,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Show, then take over, the Istio objects of another installer.
 
@@ -26,7 +26,7 @@ def adopt(
     """
     declared = load_stack(stack, cwd)
     found = {
-        name: foreign_objects(access, istio_of(declared.mesh, declared.mesh.cluster(name)).version or "")
+        name: foreign_objects(access, istio_of(declared.mesh, declared.mesh.cluster(name)))
         for name, access in declared.accesses.items()
     }
     if not any(found.values()):

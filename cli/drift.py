@@ -3,8 +3,6 @@
 import difflib
 import json
 from collections.abc import Sequence
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from cli.console import err, out
+from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError
 from cli.stack_files import stack_config
@@ -24,25 +23,17 @@ from policy.review import gather
 from policy.world import Placed
 from topology import MeshConfigError, Problem
 from topology.division import GROUP
+from topology.revisions import istiods
 
 DRIFT, CANNOT_TELL = 1, 2
 COLORS = {"in step": "green", "drift": "red", "unknown": "yellow"}
 
 
-class Format(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def drift(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TABLE,
+    stack: AskedStack = None,
+    output: Output = Format.TABLE,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", help="Only this cluster. Repeatable.")] = None,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Compare declared policy, and what Helm installed of Istio, with what every cluster holds. Nothing is changed.
 
@@ -87,7 +78,8 @@ def expected(declared: Stack) -> Expected:
     """
     group = stack_config(declared.project, declared.name).get(GROUP)
     placed = () if group else _placed(declared)
-    return Expected(declared.name, placed, releases=bool(group) or not declared.mesh.groups)
+    own = bool(group) or not declared.mesh.groups
+    return Expected(declared.name, placed, releases=own, istiods=istiods(declared.mesh))
 
 
 def _placed(declared: Stack) -> Sequence[Placed]:

@@ -1,15 +1,17 @@
 """`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.console import err
+from cli.options import Cwd
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError, PulumiStack
 from live.helm_records import delete_records, helm_records
+from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE
+from topology.revisions import istiods
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -18,7 +20,7 @@ def repair(
     stack: Annotated[
         str | None, typer.Option("--stack", "-s", help="Stack whose clusters are looked at; default: the selected one.")
     ] = None,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Delete Helm's records of releases that are unfinished, or that the stack's state does not know.
 
@@ -28,8 +30,11 @@ def repair(
     declared = load_stack(stack, cwd)
     pulumi = PulumiStack(cwd, declared.name, {})
     known = _releases_in_state(pulumi)
+    declared_istiods = istiods(declared.mesh)
     for name, access in declared.accesses.items():
-        records = helm_records(access)
+        own = {BASE_RELEASE, ISTIOD_RELEASE, *declared_istiods.get(name, ()), *(r for c, r in known if c == name)}
+        # An istiod that neither is declared nor was is somebody else's.
+        records = [record for record in helm_records(access) if record.release in own]
         leaving = {record.release for record in records if record.leaving}
         wrong = [r for r in records if r.pending or r.release in leaving or (name, r.release) not in known]
         delete_records(access, wrong)

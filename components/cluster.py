@@ -10,6 +10,7 @@ from components.east_west_gateway import EastWestGateway, EastWestGatewayArgs
 from components.ingress_gateway import IngressGateway, IngressGatewayArgs
 from topology import model
 from topology.defaults import NAMESPACE, east_west_of, ingress_of, istio_of
+from topology.revisions import by_revisions, declared_revisions, default_revision
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Upgrades:
 
     Attributes:
         after: for the name of a cluster that waits, the cluster that has to be ready before it is touched.
-        only_new: for the name of a cluster, what returns once all of its istiods are of the new version, so that no
-            other one injects its gateways' proxies.
+        only_new: for the name of a cluster, what returns once all istiods of its default revision are of the new
+            version, so that no other one injects its gateways' proxies.
     """
 
     after: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +35,7 @@ class ClusterArgs:
         mesh: the whole declared mesh.
         cluster: the declared cluster; its namespace istio-system and the Secret ``cacerts`` have to stand.
         on_error: hooks that are asked when a Helm release fails.
-        only_new: returns once all istiods are of the declared version; None: they are already.
+        only_new: returns once all istiods of the default revision are of the declared version; None: they are already.
     """
 
     mesh: model.Mesh
@@ -50,16 +51,19 @@ class Cluster(pulumi.ComponentResource):
         control_plane: istiod.
         east_west: the east-west gateway.
         ingress: the north-south gateway, where one is declared.
+        revisions: by revision, the version of its istiod; empty where none is named.
     """
 
     control_plane: ControlPlane
     east_west: EastWestGateway
     ingress: IngressGateway | None
+    revisions: dict[str, str]
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spanmesh:index:Cluster", name, None, opts)
         cluster = args.cluster
         istio = istio_of(args.mesh, cluster)
+        self.revisions = {r.name: r.version for r in declared_revisions(istio)} if by_revisions(istio) else {}
         self.control_plane = ControlPlane(
             f"{name}-control-plane",
             ControlPlaneArgs(
@@ -75,6 +79,7 @@ class Cluster(pulumi.ComponentResource):
         )
         pull_policy = istio.values.get("global", {}).get("imagePullPolicy", "IfNotPresent")
         version = self.control_plane.once_ready(args.only_new) if args.only_new else self.control_plane.version
+        revision = default_revision(istio).name
         after_istiod = pulumi.ResourceOptions(parent=self, depends_on=[self.control_plane])
         self.east_west = EastWestGateway(
             f"{name}-east-west",
@@ -83,6 +88,7 @@ class Cluster(pulumi.ComponentResource):
                 namespace=NAMESPACE,
                 gateway=east_west_of(args.mesh, cluster),
                 istio_version=version,
+                revision=revision,
                 image_pull_policy=pull_policy,
             ),
             after_istiod,
@@ -92,7 +98,11 @@ class Cluster(pulumi.ComponentResource):
             IngressGateway(
                 f"{name}-ingress",
                 IngressGatewayArgs(
-                    namespace=NAMESPACE, ingress=ingress, istio_version=version, image_pull_policy=pull_policy
+                    namespace=NAMESPACE,
+                    ingress=ingress,
+                    istio_version=version,
+                    revision=revision,
+                    image_pull_policy=pull_policy,
                 ),
                 after_istiod,
             )
@@ -105,6 +115,7 @@ class Cluster(pulumi.ComponentResource):
         """What a stack output says of the cluster; nothing secret."""
         return {
             "istioVersion": self.control_plane.version,
+            **({"istioRevisions": self.revisions} if self.revisions else {}),
             "eastWest": {"addresses": self.east_west.addresses, "port": self.east_west.port},
             "ingress": {"addresses": self.ingress.addresses} if self.ingress else None,
         }

@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
 from topology.defaults import EAST_WEST_GATEWAY
 from topology.gateway import Gateway
+from topology.revisions import DEFAULT
 
 PORT = 15443
 
@@ -21,6 +22,7 @@ class EastWestGatewayArgs:
         namespace: namespace of istiod.
         gateway: what the user declared.
         istio_version: version of the istiod that injects its proxies.
+        revision: its revision.
         image_pull_policy: of the proxy.
     """
 
@@ -28,6 +30,7 @@ class EastWestGatewayArgs:
     namespace: str
     gateway: Gateway
     istio_version: pulumi.Input[str]
+    revision: str = DEFAULT
     image_pull_policy: str = "IfNotPresent"
 
 
@@ -56,6 +59,7 @@ class EastWestGateway(pulumi.ComponentResource):
                 ports={"tls": PORT},
                 gateway=args.gateway,
                 istio_version=args.istio_version,
+                revision=args.revision,
                 image_pull_policy=args.image_pull_policy,
                 # istiod finds a network's gateway by this label of its Service.
                 labels={"topology.istio.io/network": args.network},

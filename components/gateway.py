@@ -13,6 +13,7 @@ import yaml
 
 from topology.defaults import VERSION_LABEL
 from topology.gateway import Gateway, Toleration
+from topology.revisions import DEFAULT, LABEL
 
 STATUS_PORT = 15021
 SCALE = 5
@@ -35,6 +36,7 @@ class GatewayWorkloadArgs:
             always.
         labels: further labels of pods and Service.
         env: further environment of the proxy.
+        revision: the revision that injects the proxy.
     """
 
     workload: str
@@ -46,6 +48,7 @@ class GatewayWorkloadArgs:
     image_pull_policy: str
     labels: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    revision: str = DEFAULT
 
 
 def load_balancer_addresses(status: Any) -> list[str]:
@@ -83,7 +86,13 @@ class GatewayWorkload(pulumi.ComponentResource):
                 ),
                 template=k8s.core.v1.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(
-                        labels={**labels, "sidecar.istio.io/inject": "true", VERSION_LABEL: args.istio_version},
+                        labels={
+                            **labels,
+                            "sidecar.istio.io/inject": "true",
+                            VERSION_LABEL: args.istio_version,
+                            # Then no other istiod's webhook is for them, whatever the tag `default` stands for.
+                            **({} if args.revision == DEFAULT else {LABEL: args.revision}),
+                        },
                         annotations={
                             "inject.istio.io/templates": "gateway",
                             "proxy.istio.io/config": yaml.safe_dump(_proxy_config(args)),

@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
 from topology.defaults import INGRESS_GATEWAY
 from topology.gateway import Ingress
+from topology.revisions import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class IngressGatewayArgs:
         namespace: namespace of the gateway.
         ingress: what the user declared.
         istio_version: version of the istiod that injects its proxies.
+        revision: its revision.
         image_pull_policy: of the proxy.
     """
 
     namespace: str
     ingress: Ingress
     istio_version: pulumi.Input[str]
+    revision: str = DEFAULT
     image_pull_policy: str = "IfNotPresent"
 
 
@@ -48,6 +51,7 @@ class IngressGateway(pulumi.ComponentResource):
                 ports={f"port-{port}": port for port in args.ingress.ports},
                 gateway=args.ingress,
                 istio_version=args.istio_version,
+                revision=args.revision,
                 image_pull_policy=args.image_pull_policy,
             ),
             child,

@@ -10,6 +10,7 @@ from components.remote_readers import Reader, RemoteReaders, RemoteReadersArgs
 from components.remote_secret import InUse, Peer, RemoteSecret, RemoteSecretArgs
 from topology import Link, model
 from topology.defaults import NAMESPACE, istio_of
+from topology.revisions import declared_revisions
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,6 @@ def _reader(link: Link, mesh: model.Mesh) -> Reader:
     whole, own = mesh.access.rotate, link.reader.access.rotate
     return Reader(
         link.reader.name,
-        istio_of(mesh, link.reader).version or "",
+        declared_revisions(istio_of(mesh, link.reader)),
         rotate=f"{whole}\n{own}" if whole or own else "",
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pulumi_kubernetes as k8s
 
 from topology.checks.istio import version
+from topology.revisions import DEFAULT
 
 VERBS = ["list", "watch"]
 
@@ -38,16 +39,26 @@ IN_THE_CLUSTER = [
     # istio: pkg/kube/multicluster/cluster.go
     Right("gateway.networking.k8s.io", ["gateways"], since=(1, 30)),
 ]
-# istio: pilot/pkg/serviceregistry/kube/controller/multicluster.go
-IN_ISTIO_SYSTEM = [Right("", ["configmaps"], names=["istio"], since=(1, 29))]
+
+
+def in_istio_system(revisions: Iterable[str]) -> list[Right]:
+    """What it reads of istio-system: the mesh's settings, which each revision has in a ConfigMap of its own.
+
+    istio: pilot/pkg/serviceregistry/kube/controller/multicluster.go
+
+    Args:
+        revisions: of the istiods that read.
+    """
+    names = sorted({"istio" if each == DEFAULT else f"istio-{each}" for each in revisions})
+    return [Right("", ["configmaps"], names=names, since=(1, 29))]
 
 
 def rules(rights: Iterable[Right], istio_versions: Iterable[str]) -> list[k8s.rbac.v1.PolicyRuleArgs]:
     """The rules of a role that serves readers of several versions: what one of them needs, all may.
 
     Args:
-        rights: :data:`IN_THE_CLUSTER` or :data:`IN_ISTIO_SYSTEM`.
-        istio_versions: version of each reader's istiod; one that is a name, not a number, counts as new.
+        rights: :data:`IN_THE_CLUSTER` or :func:`in_istio_system`.
+        istio_versions: versions of each reader's istiods; one that is a name, not a number, counts as new.
     """
     releases = [found.release if (found := version(text)) else None for text in istio_versions]
     return [

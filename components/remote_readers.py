@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.reader_rights import IN_ISTIO_SYSTEM, IN_THE_CLUSTER, rules
+from components.reader_rights import IN_THE_CLUSTER, in_istio_system, rules
 from topology.defaults import READER_PREFIX
+from topology.revisions import Revision
 
 ROLE = "istio-remote-reader"
 
@@ -19,12 +20,12 @@ class Reader:
 
     Attributes:
         name: Istio's cluster name.
-        istio_version: version of its istiod.
+        istiods: every istiod of it.
         rotate: any text; another one gives it another token.
     """
 
     name: str
-    istio_version: str
+    istiods: Sequence[Revision]
     rotate: str = ""
 
     @property
@@ -80,7 +81,8 @@ class RemoteReaders(pulumi.ComponentResource):
             for reader in args.readers
         ]
         group = "rbac.authorization.k8s.io"
-        versions = [reader.istio_version for reader in args.readers]
+        istiods = [each for reader in args.readers for each in reader.istiods]
+        versions = [each.version for each in istiods]
         k8s.rbac.v1.ClusterRole(f"{name}-role", metadata=everywhere, rules=rules(IN_THE_CLUSTER, versions), opts=child)
         k8s.rbac.v1.ClusterRoleBinding(
             f"{name}-role-binding",
@@ -89,9 +91,9 @@ class RemoteReaders(pulumi.ComponentResource):
             subjects=subjects,
             opts=child,
         )
-        if not (in_istio_system := rules(IN_ISTIO_SYSTEM, versions)):
+        if not (in_namespace := rules(in_istio_system(each.name for each in istiods), versions)):
             return
-        k8s.rbac.v1.Role(f"{name}-mesh-role", metadata=within, rules=in_istio_system, opts=child)
+        k8s.rbac.v1.Role(f"{name}-mesh-role", metadata=within, rules=in_namespace, opts=child)
         k8s.rbac.v1.RoleBinding(
             f"{name}-mesh-role-binding",
             metadata=within,

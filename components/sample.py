@@ -62,7 +62,12 @@ class Sample(pulumi.ComponentResource):
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={"istio-injection": "enabled"}),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ready)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(args.ready),
+                # `spanmesh revision move` changes them, and a refresh is not to take that back.
+                ignore_changes=["metadata.labels"],
+            ),
         )
         account = k8s.core.v1.ServiceAccount(
             f"{name}-client-account",

@@ -10,6 +10,7 @@ from health.matrix import Matrix
 from health.proxy import Proxy
 from policy.world import Pods, Service
 from topology import Mesh
+from topology.revisions import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Istiod:
         proxies: the proxies that are connected to it.
         metrics: by name, the sums of counters and gauges that checks look at, for example
             ``remote_cluster_sync_timeouts_total``.
+        revision: its revision; `default`: it is without one.
     """
 
     pod: str
@@ -97,6 +99,7 @@ class Istiod:
     gateways: tuple[NetworkGateway, ...] = ()
     proxies: tuple[ProxySync, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    revision: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class IstiodSettings:
         network: label ``topology.istio.io/network`` of istio-system; None: it has none.
         mesh_id: ``defaultConfig.meshId`` of the mesh's settings.
         trust_domain: ``trustDomain`` of the mesh's settings.
-        replicas: pods that its Deployment wants.
+        replicas: pods that its Deployment wants; of several revisions, all of theirs.
     """
 
     cluster: str

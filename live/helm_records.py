@@ -7,7 +7,8 @@ from kubernetes import client
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE, NAMESPACE
+from topology.defaults import BASE_RELEASE, NAMESPACE
+from topology.revisions import is_istiod
 
 RECORD = re.compile(r"^sh\.helm\.release\.v1\.(?P<release>.+)\.v\d+$")
 
@@ -33,14 +34,15 @@ class HelmRecord:
 
 
 def helm_records(access: ClusterAccess) -> list[HelmRecord]:
-    """The records of the mesh's releases in one cluster."""
+    """The records of the mesh's releases in one cluster, and of every other istiod of istio-system."""
     with api_client(access) as api:
         core = client.CoreV1Api(api)
         secrets = core.list_namespaced_secret(NAMESPACE, label_selector="owner=helm", _request_timeout=TIMEOUT)
     return [
         _record(match, secret.metadata.labels.get("status", ""))
         for secret in secrets.items
-        if (match := RECORD.match(secret.metadata.name)) and match["release"] in (BASE_RELEASE, ISTIOD_RELEASE)
+        if (match := RECORD.match(secret.metadata.name))
+        and (match["release"] == BASE_RELEASE or is_istiod(match["release"]))
     ]
 
 

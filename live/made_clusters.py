@@ -21,6 +21,7 @@ from live.reachability import cluster_uid
 from topology import Mesh, Problem
 from topology.checks.keys import cluster_keys
 from topology.defaults import NAMESPACE
+from topology.revisions import is_istiod
 
 # Stack output: the uid of kube-system, by Istio's cluster name.
 OUTPUT = "clusterUids"
@@ -124,14 +125,16 @@ def made_clusters(stack: str, names: Collection[str]) -> dict[str, Made]:
         name: Made(
             uids.get(name),
             namespaces.get(f"mesh-trust-{name}-namespace"),
-            frozenset(releases[own] for own in _release_names(name) if own in releases),
+            frozenset(made for own, made in releases.items() if _is_of(name, own)),
         )
         for name in names
     }
 
 
-def _release_names(cluster: str) -> list[str]:
-    return [f"mesh-{cluster}-control-plane-{chart}" for chart in ("base", "istiod")]
+def _is_of(cluster: str, resource: str) -> bool:
+    """Whether a release of that name in the state is the chart base, or an istiod, of a cluster."""
+    of, control_plane, part = resource.partition(f"mesh-{cluster}-control-plane-")
+    return not of and bool(control_plane) and (part == "base" or is_istiod(part))
 
 
 def uids_output(made: Mapping[str, Made], seen: Mapping[str, ClusterIds]) -> dict[str, str]:

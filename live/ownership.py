@@ -21,8 +21,9 @@ from live.kubeconfig import ClusterAccess
 from live.policy.api import Api
 from live.upgrade.crd_ownership import own_crds
 from topology.defaults import BASE_RELEASE as BASE
-from topology.defaults import ISTIOD_RELEASE as ISTIOD
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_RELEASE, NAMESPACE
+from topology.model import Istio
+from topology.revisions import Revision, base_version, declared_revisions
 
 TAG_LABEL = "istio.io/tag"
 CRD_TEMPLATES_SINCE = (1, 24)
@@ -52,43 +53,50 @@ class Foreign:
 
 _RBAC = "rbac.authorization.k8s.io/v1"
 _WEBHOOK = "admissionregistration.k8s.io/v1"
-# What the charts base and istiod make, by name (revision `default`).
-CHART_OBJECTS = [
+OF_BASE = [
     Foreign("v1", "ServiceAccount", "istio-reader-service-account", NAMESPACE, BASE),
     Foreign(_WEBHOOK, "ValidatingWebhookConfiguration", "istiod-default-validator", "", BASE),
-    Foreign("v1", "ServiceAccount", "istiod", NAMESPACE, ISTIOD),
-    Foreign("v1", "ConfigMap", "istio", NAMESPACE, ISTIOD),
-    Foreign("v1", "ConfigMap", "istio-sidecar-injector", NAMESPACE, ISTIOD),
-    Foreign("v1", "ConfigMap", "values", NAMESPACE, ISTIOD),
-    Foreign("v1", "Service", "istiod", NAMESPACE, ISTIOD),
-    Foreign("apps/v1", "Deployment", "istiod", NAMESPACE, ISTIOD),
-    Foreign("policy/v1", "PodDisruptionBudget", "istiod", NAMESPACE, ISTIOD),
-    Foreign("autoscaling/v2", "HorizontalPodAutoscaler", "istiod", NAMESPACE, ISTIOD),
-    Foreign(_RBAC, "Role", "istiod", NAMESPACE, ISTIOD),
-    Foreign(_RBAC, "RoleBinding", "istiod", NAMESPACE, ISTIOD),
-    *(
-        Foreign(_RBAC, kind, f"{name}-{NAMESPACE}", "", ISTIOD)
-        for kind in ("ClusterRole", "ClusterRoleBinding")
-        for name in ("istiod-clusterrole", "istiod-gateway-controller", "istio-reader-clusterrole")
-    ),
-    Foreign(_WEBHOOK, "MutatingWebhookConfiguration", "istio-sidecar-injector", "", ISTIOD),
-    Foreign(_WEBHOOK, "ValidatingWebhookConfiguration", f"istio-validator-{NAMESPACE}", "", ISTIOD),
 ]
 
 
-def foreign_objects(access: ClusterAccess, version: str) -> list[Foreign]:
+def of_istiod(revision: Revision) -> list[Foreign]:
+    """What the chart istiod makes for a revision, by name."""
+    name = revision.istiod
+    suffix = name.removeprefix(ISTIOD_RELEASE)
+    return [
+        Foreign("v1", "ServiceAccount", name, NAMESPACE, name),
+        Foreign("v1", "ConfigMap", f"istio{suffix}", NAMESPACE, name),
+        Foreign("v1", "ConfigMap", f"istio-sidecar-injector{suffix}", NAMESPACE, name),
+        Foreign("v1", "ConfigMap", f"values{suffix}", NAMESPACE, name),
+        Foreign("v1", "Service", name, NAMESPACE, name),
+        Foreign("apps/v1", "Deployment", name, NAMESPACE, name),
+        Foreign("policy/v1", "PodDisruptionBudget", name, NAMESPACE, name),
+        Foreign("autoscaling/v2", "HorizontalPodAutoscaler", name, NAMESPACE, name),
+        Foreign(_RBAC, "Role", name, NAMESPACE, name),
+        Foreign(_RBAC, "RoleBinding", name, NAMESPACE, name),
+        *(
+            Foreign(_RBAC, kind, f"{role}{suffix}-{NAMESPACE}", "", name)
+            for kind in ("ClusterRole", "ClusterRoleBinding")
+            for role in ("istiod-clusterrole", "istiod-gateway-controller", "istio-reader-clusterrole")
+        ),
+        Foreign(_WEBHOOK, "MutatingWebhookConfiguration", f"istio-sidecar-injector{suffix}", "", name),
+        Foreign(_WEBHOOK, "ValidatingWebhookConfiguration", f"istio-validator{suffix}-{NAMESPACE}", "", name),
+    ]
+
+
+def foreign_objects(access: ClusterAccess, istio: Istio) -> list[Foreign]:
     """What Helm would refuse to touch when the mesh's Istio is installed.
 
     CRDs that the mesh's own release brought are not among them: an update makes them part of it.
 
     Args:
         access: the cluster.
-        version: Istio version to be installed: before 1.24 its CRDs are not part of the release.
+        istio: the Istio to be installed, complete: before 1.24 its CRDs are not part of the release.
     """
     with api_client(access) as client_of_cluster:
-        found = list(foreign_crds(client_of_cluster)) if templates_crds(version) else []
+        found = list(foreign_crds(client_of_cluster)) if templates_crds(base_version(istio)) else []
         api = dynamic.DynamicClient(client_of_cluster)
-        for candidate in CHART_OBJECTS:
+        for candidate in [*OF_BASE, *(each for one in declared_revisions(istio) for each in of_istiod(one))]:
             live = _read(api, candidate)
             if live is not None and not _is_ours(live, candidate.release):
                 found.append(candidate)

@@ -29,6 +29,7 @@ from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
 from topology.checks.keys import cluster_keys
 from topology.defaults import istio_of
+from topology.model import Istio
 
 SHOWN = 5
 
@@ -77,8 +78,7 @@ def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightRep
     keys = {cluster.name: key for key, cluster in cluster_keys(mesh)}
     with ThreadPoolExecutor(max_workers=len(accesses)) as pool:
         futures = {
-            name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name)).version or "")
-            for name, access in accesses.items()
+            name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name))) for name, access in accesses.items()
         }
     found: dict[str, _Found] = {}
     for name, future in futures.items():
@@ -142,14 +142,14 @@ def _other_regions(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Fou
             )
 
 
-def _cluster(access: ClusterAccess, version: str) -> _Found:
+def _cluster(access: ClusterAccess, istio: Istio) -> _Found:
     ids = cluster_ids(access)
     # It answered a moment ago; on a busy machine the next answer may still come too late.
     with explained(access, "looking for what another installer left"):
-        return _Found(ids, node_facts(access), _left_overs(access, version))
+        return _Found(ids, node_facts(access), _left_overs(access, istio))
 
 
-def _left_overs(access: ClusterAccess, version: str) -> list[tuple[str, str]]:
+def _left_overs(access: ClusterAccess, istio: Istio) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
     if records := [str(record) for record in helm_records(access) if record.pending]:
         problems.append(
@@ -158,7 +158,7 @@ def _left_overs(access: ClusterAccess, version: str) -> list[tuple[str, str]]:
                 "Run `spanmesh repair`, then `pulumi up` again",
             )
         )
-    elif objects := foreign_objects(access, version):
+    elif objects := foreign_objects(access, istio):
         named = ", ".join(str(item) for item in objects[:SHOWN])
         more = f" and {len(objects) - SHOWN} more" if len(objects) > SHOWN else ""
         problems.append(
@@ -178,11 +178,13 @@ class Checked:
         answering: the clusters that answer, by Istio's name.
         uids: the stack output by which the next update knows the clusters again.
         lost: the clusters whose istio-system was deleted behind Pulumi's back.
+        releases: by cluster, the names of the Helm releases that this stack has made.
     """
 
     answering: dict[str, ClusterAccess]
     uids: dict[str, str]
     lost: list[LostNamespace]
+    releases: dict[str, frozenset[str]]
 
 
 def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, ClusterAccess]) -> Checked:
@@ -210,4 +212,5 @@ def check_clusters(mesh: Mesh, group: str | None, accesses: Mapping[str, Cluster
         pulumi.log.warn(str(problem))
     report.raise_problems(unreachable_too=not pulumi.runtime.is_dry_run())
     lost = list(lost_namespaces(mesh, made, report.answering))
-    return Checked(answering, uids_output(made, report.answering), lost)
+    releases = {name: each.releases for name, each in made.items()}
+    return Checked(answering, uids_output(made, report.answering), lost, releases)

@@ -4,19 +4,40 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from topology.declared import DNS_LABEL, DNS_NAME, Declared
+from topology.declared import DNS_LABEL, DNS_NAME, REVISION_NAME, Declared
 from topology.gateway import Gateway, Ingress
 from topology.policy import DeclaredService, PolicyItem
 from topology.source import Kubeconfig, Source, UrlOrApiServer
 
 
+class IstioRevision(Declared):
+    """An istiod beside the one of the default revision: https://istio.io/latest/docs/setup/upgrade/canary/."""
+
+    name: str = Field(
+        pattern=REVISION_NAME,
+        description="Its name, for example 1-31-2; `default`: the istiod without a revision.",
+    )
+    version: str = Field(description="Its Istio version.")
+
+
 class Istio(Declared):
     """Which Istio is installed, and with what values.
 
-    On a cluster, each key given replaces the mesh-wide one; ``env`` and ``values`` are merged over the mesh-wide ones.
+    On a cluster, each key given replaces the mesh-wide one; ``env``, ``values`` and ``tags`` are merged over the
+    mesh-wide ones.
     """
 
     version: str | None = Field(None, description="Istio version, for example 1.30.5: chart version and image tag.")
+    revision: str | None = Field(
+        None,
+        pattern=REVISION_NAME,
+        description="Name of the default revision, whose version is `version`: its istiod injects what is labelled "
+        "`istio-injection=enabled` and the mesh's gateways. Absent, or `default`: an istiod without a revision.",
+    )
+    revisions: list[IstioRevision] | None = Field(None, description="Istiods beside it, of other revisions.")
+    tags: dict[Annotated[str, Field(pattern=REVISION_NAME)], str] = Field(
+        default_factory=dict, description="Revision tags: by the name of a tag, the revision that it stands for."
+    )
     hub: str | None = Field(None, description="Image hub, for example docker.io/istio.")
     charts: str | None = Field(
         None,

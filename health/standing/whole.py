@@ -10,6 +10,7 @@ from health.standing.part import ClusterStanding, InStep, Part, PartName
 from health.standing.reading import remotes
 from topology import Mesh, clients_of_gateway
 from topology.defaults import east_west_of, istio_of
+from topology.revisions import DEFAULT, declared_revisions, default_revision
 from topology.root_rotation import stage_of
 
 LOAD_BALANCER = "LoadBalancer"
@@ -66,12 +67,15 @@ def _istiod(cluster: ObservedCluster) -> Part:
             "name": each.pod,
             "ready": each.ready,
             "version": each.version or None,
+            "revision": each.revision,
             "proxies": None if each.reason else len(each.proxies),
             "reason": each.reason or None,
         }
         for each in cluster.istiods
     ]
     text = f"{len(ready)}/{max(wanted, len(cluster.istiods))} ready"
+    if len(revisions := sorted({each.revision for each in cluster.istiods})) > 1:
+        text += f" ({', '.join(revisions)})"
     if not mute and ready:
         text += f", {sum(len(each.proxies) for each in ready)} proxies"
     state = State.FAILED if failures else State.SKIPPED if mute else State.OK
@@ -109,16 +113,27 @@ def _gateway(mesh: Mesh, cluster: ObservedCluster) -> Part:
 
 
 def _versions(mesh: Mesh, cluster: ObservedCluster, kubernetes: str) -> Part:
-    declared = istio_of(mesh, mesh.cluster(cluster.name)).version or ""
+    declared = istio_of(mesh, mesh.cluster(cluster.name))
+    default, wanted = default_revision(declared), {each.name: each.version for each in declared_revisions(declared)}
     if isinstance(cluster.istiods, Unknown):
         return Part("versions", State.SKIPPED, "unknown", (cluster.istiods.reason,), {"kubernetes": kubernetes})
     istio = sorted({each.version for each in cluster.istiods if each.version})
     gateway = sorted(_gateway_versions(cluster))
-    warnings = [f"istiod is {version}, {declared} is declared: `pulumi up`" for version in istio if version != declared]
+    present = sorted({(each.revision, each.version) for each in cluster.istiods if each.version})
+    warnings = [
+        f"istiod{_named(revision)} is {version}, {wanted.get(revision) or 'none'} is declared: `pulumi up`"
+        for revision, version in present
+        if version != wanted.get(revision)
+    ]
+    there = {revision for revision, _ in present}
     warnings += [
-        f"gateway proxies are {version}, istiod is {', '.join(istio)}: restart the gateway"
+        f"there is no istiod of revision {name}: `pulumi up`" for name in wanted if there and name not in there
+    ]
+    injecting = sorted({version for revision, version in present if revision == default.name}) or istio
+    warnings += [
+        f"gateway proxies are {version}, istiod is {', '.join(injecting)}: restart the gateway"
         for version in gateway
-        if istio and version not in istio
+        if istio and version not in injecting
     ]
     proxies = f", gateway {', '.join(gateway)}" if gateway else ""
     return Part(
@@ -126,8 +141,20 @@ def _versions(mesh: Mesh, cluster: ObservedCluster, kubernetes: str) -> Part:
         State.WARNING if warnings else State.OK if istio else State.SKIPPED,
         f"Istio {', '.join(istio) or 'unknown'}{proxies}",
         tuple(warnings) if istio else ("no istiod says its version",),
-        {"istio": istio, "declared": declared, "gateway": gateway, "kubernetes": kubernetes},
+        {
+            "istio": istio,
+            "declared": default.version,
+            "gateway": gateway,
+            "kubernetes": kubernetes,
+            "revisions": {
+                name: sorted(v for r, v in present if r == name) for name in dict.fromkeys([*wanted, *sorted(there)])
+            },
+        },
     )
+
+
+def _named(revision: str) -> str:
+    return "" if revision == DEFAULT else f" of revision {revision}"
 
 
 def _gateway_versions(cluster: ObservedCluster) -> set[str]:

@@ -1,8 +1,8 @@
 """Drift of several clusters, all at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from live.client import api_client
 from live.drift import policy, releases
@@ -14,6 +14,7 @@ from live.policy.api import Api
 from live.reachability import UnreachableError, explained
 from policy.document import Document
 from policy.world import Placed
+from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE
 
 CALLS = 4
 
@@ -43,11 +44,17 @@ class Expected:
         stack: the stack's name.
         placed: its policy.
         releases: whether its clusters' Helm releases are this stack's, and not those of another stack of the mesh.
+        istiods: by cluster, the names of its istiods' releases; of one that is not in it, the one without a revision.
     """
 
     stack: str
     placed: Sequence[Placed]
     releases: bool = True
+    istiods: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def releases_in(self, cluster: str) -> tuple[str, ...]:
+        """The Helm releases that a cluster should have, by name."""
+        return (BASE_RELEASE, *self.istiods.get(cluster, (ISTIOD_RELEASE,)))
 
 
 def drift_of(
@@ -92,7 +99,7 @@ def _compared(
     name: str, api: Api, expected: Expected, documents: Sequence[Document], pool: ThreadPoolExecutor
 ) -> ClusterDrift:
     objects = Objects(api)
-    count, found = releases.deviations(objects, pool) if expected.releases else (0, [])
+    count, found = releases.deviations(objects, pool, expected.releases_in(name)) if expected.releases else (0, [])
     live = policy.LivePolicy(api, objects, expected.stack)
     found += policy.deviations(live, documents, expected.stack, pool)
     return ClusterDrift(name, compared=count + len(documents), deviations=tuple(found))

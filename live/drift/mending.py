@@ -5,7 +5,7 @@ Pulumi compares what is declared with its own state: an object that somebody cha
 itself puts drift right before it declares anything. What was declared anew since the last update is left to Pulumi.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,8 @@ def _cluster(access: ClusterAccess, expected: Expected, made: Mapping[str, Objec
         ):
             api = Api(client)
             mending = _Mending(api, Objects(api), expected.stack, access.name, made)
-            found = list(mending.found(documents, expected.releases, pool))
+            of_helm = expected.releases_in(access.name) if expected.releases else ()
+            found = list(mending.found(documents, of_helm, pool))
             return [f"cluster {access.name}: {each.what}: {mend(each)}" for each in found]
     except (UnreachableError, UnreadableRecordError) as error:
         return [f"drift is left as it is: {error}"]
@@ -115,10 +116,11 @@ class _Mending:
         self._api, self._objects, self._stack = api, objects, stack
         self._cluster, self._made = cluster, made
 
-    def found(self, documents: Sequence[Document], of_helm: bool, pool: Executor) -> Iterator[_Drifted]:
-        """Each object that drifted, and that Pulumi itself would leave so."""
+    def found(self, documents: Sequence[Document], of_helm: Collection[str], pool: Executor) -> Iterator[_Drifted]:
+        """Each object that drifted, and that Pulumi itself would leave so; of Helm, those of the releases named."""
         if of_helm:
-            for each in releases.compared(self._objects, pool, releases.deployed(self._objects)):
+            own = {name: each for name, each in releases.deployed(self._objects).items() if name in of_helm}
+            for each in releases.compared(self._objects, pool, own):
                 if not each.in_step and not (each.in_chart and each.live):
                     yield self._of_release(each)
         live = policy.LivePolicy(self._api, self._objects, self._stack)

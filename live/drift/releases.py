@@ -1,6 +1,6 @@
 """Helm's releases of the mesh held against what is live: Pulumi does not look behind a release's record."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,9 @@ from live.drift.helm_release import HelmRelease, helm_release
 from live.drift.objects import Objects
 from live.helm_ownership import ownership_annotations
 from live.policy.api import Kind
-from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE, NAMESPACE
+from topology.defaults import BASE_RELEASE, NAMESPACE
+from topology.revisions import is_istiod
 
-RELEASES = (BASE_RELEASE, ISTIOD_RELEASE)
 RECORDS = Kind("", "v1", "Secret", "secrets")
 AUTOSCALERS = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 WEBHOOKS = {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
@@ -53,14 +53,19 @@ class Compared:
 
 
 def deployed(objects: Objects) -> dict[str, HelmRelease]:
-    """The deployed revision of each of the mesh's releases, by name; one without is not in it.
+    """What is deployed of each of the mesh's releases, by name; one without is not in it.
+
+    Every istiod of istio-system counts for one of the mesh's, of whatever revision.
 
     Raises:
         ApiException: what the API server answers instead.
         UnreadableRecordError: a record cannot be read.
     """
-    selector = f"owner=helm,status=deployed,name in ({','.join(RELEASES)})"
-    records = objects.labelled(RECORDS, selector, NAMESPACE)
+    records = [
+        record
+        for record in objects.labelled(RECORDS, "owner=helm,status=deployed", NAMESPACE)
+        if (name := record["metadata"]["labels"]["name"]) == BASE_RELEASE or is_istiod(name)
+    ]
     records.sort(key=lambda record: int(record["metadata"]["labels"]["version"]))
     return {record["metadata"]["labels"]["name"]: helm_release(record) for record in records}
 
@@ -83,9 +88,15 @@ def compared(objects: Objects, pool: Executor, releases: Mapping[str, HelmReleas
             yield from pool.map(partial(_compared, objects, release, scaled, in_chart), group)
 
 
-def deviations(objects: Objects, pool: Executor) -> tuple[int, list[Deviation]]:
-    """How many objects the releases have, and those that are not as they were installed."""
-    releases = deployed(objects)
+def deviations(objects: Objects, pool: Executor, wanted: Collection[str]) -> tuple[int, list[Deviation]]:
+    """How many objects the releases have, and those that are not as they were installed.
+
+    Args:
+        objects: reads them.
+        pool: reads several at once.
+        wanted: names of the releases that there should be; others are not looked at.
+    """
+    releases = {name: release for name, release in deployed(objects).items() if name in wanted}
     found = [
         Deviation(
             f"Helm release {name}",
@@ -96,7 +107,7 @@ def deviations(objects: Objects, pool: Executor) -> tuple[int, list[Deviation]]:
             "missing",
             NO_RECORD.format(release=name, namespace=NAMESPACE),
         )
-        for name in RELEASES
+        for name in wanted
         if name not in releases
     ]
     count = 0

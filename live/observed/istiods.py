@@ -13,6 +13,7 @@ from live.pod_port import PodPortError, pod_http
 from live.remote_clusters import clusterz
 from live.workloads import is_ready, why_pod_not_ready
 from topology.defaults import NAMESPACE
+from topology.revisions import DEFAULT, LABEL
 
 SELECTOR = "app=istiod"
 # istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
@@ -40,18 +41,24 @@ def read(asked: Asked) -> tuple[Istiod, ...]:
 
 
 def _istiod(asked: Asked, pod: Any) -> Istiod:
-    name, ready = pod.metadata.name, is_ready(pod)
+    name, ready, revision = pod.metadata.name, is_ready(pod), (pod.metadata.labels or {}).get(LABEL) or DEFAULT
     states = [s.state.running for s in pod.status.container_statuses or [] if s.name == "discovery"]
     started = states[0].started_at if states and states[0] else None
     if not ready:
-        return Istiod(name, ready, "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready", started=started)
+        return Istiod(
+            name,
+            ready,
+            "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready",
+            started=started,
+            revision=revision,
+        )
     try:
         with pod_http(asked.access, name, NAMESPACE, DEBUG) as http:
             remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), http.json("/debug/syncz")
         with pod_http(asked.access, name, NAMESPACE, MONITORING) as http:
             version, metrics = http.text("/version"), http.text("/metrics")
     except PodPortError as error:
-        return Istiod(name, ready, str(error), started=started)
+        return Istiod(name, ready, str(error), started=started, revision=revision)
     return Istiod(
         name,
         ready,
@@ -61,6 +68,7 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
         gateways=tuple(NetworkGateway(g["Network"], g["Cluster"], g["Addr"], g["Port"]) for g in gateways or ()),
         proxies=tuple(proxy_sync(each) for each in proxies or ()),
         metrics=sums(metrics),
+        revision=revision,
     )
 
 

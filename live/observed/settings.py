@@ -16,7 +16,10 @@ DEFAULT_REVISION = "default"
 
 
 def read(asked: Asked) -> IstiodSettings | None:
-    """The Deployment of istiod, the mesh's settings that it uses, and the label of its namespace."""
+    """The Deployment of istiod, the mesh's settings that it uses, and the label of its namespace.
+
+    Of several revisions, all are made by one program from the same values: the first one's settings are everybody's.
+    """
     apps = client.AppsV1Api(asked.api)
     found = apps.list_namespaced_deployment(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT).items
     if not found:
@@ -31,7 +34,7 @@ def read(asked: Asked) -> IstiodSettings | None:
         network=(namespace.metadata.labels or {}).get(NETWORK),
         mesh_id=str((mesh.get("defaultConfig") or {}).get("meshId") or ""),
         trust_domain=str(mesh.get("trustDomain") or "cluster.local"),
-        replicas=deployment.spec.replicas,
+        replicas=sum(each.spec.replicas for each in found),
     )
 
 

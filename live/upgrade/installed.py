@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from live.client import api_client
-from live.drift.helm_release import UnreadableRecordError
+from live.drift.helm_release import HelmRelease, UnreadableRecordError
 from live.drift.objects import Objects
 from live.drift.releases import deployed
 from live.kubeconfig import ClusterAccess
-from live.policy.api import Api, Kind
+from live.policy.api import INJECTORS, NAMESPACES, Api, Kind
 from live.reachability import UnreachableError, explained
 from live.upgrade.crd_ownership import own_crds
 from live.upgrade.image import tag
 from live.upgrade.proxies import Proxy, running_proxies
+from policy.provenance import STACK
 from topology.defaults import (
     BASE_RELEASE,
     EAST_WEST_GATEWAY,
@@ -24,6 +25,7 @@ from topology.defaults import (
     NAMESPACE,
     VERSION_LABEL,
 )
+from topology.revisions import DEFAULT, INJECTION, LABEL, TAG_LABEL, is_istiod, revision_of
 from topology.upgrade import Installed, Proxies
 
 DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments")
@@ -36,7 +38,7 @@ class Seen:
 
     Attributes:
         installed: versions, without the proxies of workloads.
-        pods: for istiod and each of the mesh's gateways, by the name of its Deployment, how many pods it has.
+        pods: for each istiod and each of the mesh's gateways, by the name of its Deployment, how many pods it has.
         own_crds: the CRDs that the mesh's release brought and Helm does not count as its own.
     """
 
@@ -63,7 +65,7 @@ def seen_in(accesses: Mapping[str, ClusterAccess]) -> dict[str, Seen]:
 def seen(access: ClusterAccess) -> Seen:
     """What one cluster has.
 
-    Of istiod the record of Helm counts, which names a version only once its istiod has become ready; where there is
+    Of an istiod the record of Helm counts, which names a version only once its istiod has become ready; where there is
     none, as after `adopt`, the image.
 
     Args:
@@ -81,12 +83,45 @@ def seen(access: ClusterAccess) -> Seen:
             raise UnreachableError(access.name, str(error), cure) from error
         found = {each["metadata"]["name"]: each for each in api.list(DEPLOYMENTS, NAMESPACE)}
         crds = own_crds(api, releases.get(BASE_RELEASE))
-    release = releases.get(ISTIOD_RELEASE)
+        tags = [_labels(each) for each in api.list(INJECTORS, selector=TAG_LABEL)]
+        asked = dict(_asked(each) for each in api.list(NAMESPACES) if _asked(each)[1])
+    istiods = {
+        name: _version(name, releases, found)
+        for name in sorted({*releases, *found} - {BASE_RELEASE})
+        if is_istiod(name)
+    }
+    gateways = {
+        name: found[name]["spec"]["template"]["metadata"].get("labels") or {} for name in GATEWAYS if name in found
+    }
+    installed = Installed(
+        istiods.get(ISTIOD_RELEASE, ""),
+        {name: str(labels.get(VERSION_LABEL) or "") for name, labels in gateways.items()},
+        named={revision_of(name): version for name, version in istiods.items() if name != ISTIOD_RELEASE},
+        injected_by={name: labels[LABEL] for name, labels in gateways.items() if LABEL in labels},
+        tags={labels[TAG_LABEL]: labels.get(LABEL, DEFAULT) for labels in tags if STACK in labels},
+        asked=asked,
+        foreign_tags=frozenset(labels[TAG_LABEL] for labels in tags if STACK not in labels),
+    )
+    pods = {name: found[name]["spec"].get("replicas", 1) for name in (*istiods, *GATEWAYS) if name in found}
+    return Seen(installed, pods, tuple(crds))
+
+
+def _version(name: str, releases: Mapping[str, HelmRelease], deployments: Mapping[str, Any]) -> str:
+    release = releases.get(name)
     said = str((release.values.get("global") or {}).get("tag") or "") if release else ""
-    image = _image(found[ISTIOD_RELEASE]) if ISTIOD_RELEASE in found else ""
-    gateways = {name: _made_for(found[name]) for name in GATEWAYS if name in found}
-    pods = {name: found[name]["spec"].get("replicas", 1) for name in (ISTIOD_RELEASE, *GATEWAYS) if name in found}
-    return Seen(Installed(said or tag(image), gateways), pods, tuple(crds))
+    return said or tag(_image(deployments[name]) if name in deployments else "")
+
+
+def _asked(namespace: Mapping[str, Any]) -> tuple[str, str]:
+    """A namespace and the revision or tag that it asks for; the elder label comes first, as for the webhooks."""
+    labels, name = _labels(namespace), str(namespace["metadata"]["name"])
+    if INJECTION in labels:
+        return name, DEFAULT if labels[INJECTION] == "enabled" else ""
+    return name, labels.get(LABEL, "")
+
+
+def _labels(item: Mapping[str, Any]) -> Mapping[str, str]:
+    return item["metadata"].get("labels") or {}
 
 
 def with_proxies(access: ClusterAccess, seen: Installed) -> Installed:
@@ -99,7 +134,13 @@ def with_proxies(access: ClusterAccess, seen: Installed) -> Installed:
 
 
 def counted(proxies: Iterable[Proxy]) -> Proxies:
-    """How many proxies there are of each version, and where."""
+    """How many proxies there are of each version and revision, and where."""
+    every = list(proxies)
+    names = sorted({each.revision for each in every})
+    return replace(_counted(every), revisions={n: _counted([p for p in every if p.revision == n]) for n in names})
+
+
+def _counted(proxies: Iterable[Proxy]) -> Proxies:
     versions: defaultdict[str, int] = defaultdict(int)
     namespaces: defaultdict[str, set[str]] = defaultdict(set)
     for each in proxies:
@@ -111,8 +152,3 @@ def counted(proxies: Iterable[Proxy]) -> Proxies:
 def _image(deployment: Mapping[str, Any]) -> str:
     containers = deployment["spec"]["template"]["spec"]["containers"]
     return next((str(each["image"]) for each in containers if each["name"] == "discovery"), "")
-
-
-def _made_for(deployment: Mapping[str, Any]) -> str:
-    labels = deployment["spec"]["template"]["metadata"].get("labels") or {}
-    return str(labels.get(VERSION_LABEL) or "")

@@ -11,6 +11,7 @@ from live.proxy_container import proxy_container
 from live.reachability import explained
 from live.upgrade.image import tag
 from topology.defaults import EAST_WEST_GATEWAY, INGRESS_GATEWAY, NAMESPACE
+from topology.revisions import DEFAULT, LABEL
 
 REPLICA_SETS = Kind("apps", "v1", "ReplicaSet", "replicasets")
 # What the injector writes onto every pod that it gives a proxy.
@@ -39,17 +40,19 @@ class Workload:
 
 @dataclass(frozen=True)
 class Proxy:
-    """One proxy beside a workload.
+    """One proxy beside a workload, or a gateway that is not the mesh's own.
 
     Attributes:
         pod: name of its pod.
         workload: what made the pod.
         version: its Istio version by its image; empty where that has no tag.
+        revision: the one that has injected it.
     """
 
     pod: str
     workload: Workload
     version: str
+    revision: str = DEFAULT
 
     @property
     def namespace(self) -> str:
@@ -58,7 +61,7 @@ class Proxy:
 
 
 def running_proxies(access: ClusterAccess) -> list[Proxy]:
-    """Every proxy that an injector has put beside a workload; those of the mesh's own gateways are not among them.
+    """Every proxy that an injector has made; those of the mesh's own gateways are not among them.
 
     Args:
         access: the cluster.
@@ -68,14 +71,25 @@ def running_proxies(access: ClusterAccess) -> list[Proxy]:
     """
     with explained(access, "reading the pods of all namespaces"), api_client(access) as client:
         api = Api(client)
-        pods = [pod for pod in api.list(PODS, selector=INJECTED) if not _ends(pod) and not _own_gateway(pod)]
+        # Gateways have the second label only.
+        found = {
+            (pod["metadata"]["namespace"], pod["metadata"]["name"]): pod
+            for selector in (INJECTED, LABEL)
+            for pod in api.list(PODS, selector=selector)
+        }
+        pods = [pod for pod in found.values() if not _ends(pod) and not _own_gateway(pod)]
         owners = {
             (item["metadata"]["namespace"], item["metadata"]["name"]): _controller(item)
             for namespace in sorted({p["metadata"]["namespace"] for p in pods if _made_by(p, "ReplicaSet")})
             for item in api.list(REPLICA_SETS, namespace)
         }
     return [
-        Proxy(pod["metadata"]["name"], _workload(pod, owners), version)
+        Proxy(
+            pod["metadata"]["name"],
+            _workload(pod, owners),
+            version,
+            (pod["metadata"].get("labels") or {}).get(LABEL) or DEFAULT,
+        )
         for pod in pods
         if (version := _version(pod)) is not None
     ]

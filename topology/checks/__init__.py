@@ -1,6 +1,6 @@
 """Checks that need more than one key, made before anything is touched."""
 
-from topology.checks import access, clusters, gateways, istio, policy, trust
+from topology.checks import access, clusters, gateways, istio, policy, revisions, trust
 from topology.errors import Problem
 from topology.model import Mesh
 
@@ -17,6 +17,7 @@ def check(mesh: Mesh) -> list[Problem]:
         *trust.lifetimes(mesh),
         *istio.identity_in_values(mesh),
         *istio.versions(mesh),
+        *revisions.revisions(mesh),
         *policy.policies(mesh),
         *policy.services(mesh),
     ]

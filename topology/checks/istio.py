@@ -9,6 +9,7 @@ from topology.checks.known_faults import faults
 from topology.defaults import istio_of
 from topology.errors import Problem
 from topology.model import Istio, Mesh
+from topology.revisions import by_revisions, declared_revisions
 
 # What says which mesh, cluster and image a proxy belongs to: one place to set it, or the parts of a mesh disagree.
 IDENTITY_VALUES = {
@@ -19,9 +20,13 @@ IDENTITY_VALUES = {
     "global.multiCluster.clusterName": "name",
     "global.imagePullSecrets": "istio.imagePullSecrets",
     "meshConfig.trustDomain": "trustDomain",
+    "revision": "istio.revision",
+    "revisionTags": "istio.tags",
 }
 # https://istio.io/latest/docs/releases/supported-releases/#control-planedata-plane-skew
 SUPPORTED_SKEW = 1
+# "Revision-based upgrades are supported across two minor versions": https://istio.io/latest/docs/setup/upgrade/canary/
+SUPPORTED_CANARY_SKEW = 2
 # istio#61043: a changed remote Secret loses the endpoints of its cluster; fixed in 1.30.4.
 LOSES_ENDPOINTS = (Version("1.30.0"), Version("1.30.3"))
 
@@ -54,11 +59,14 @@ def versions(mesh: Mesh) -> Iterator[Problem]:
         number = numbered.get(cluster.name)
         if number is None:
             continue
-        if _skew(number, numbered[newest]) > SUPPORTED_SKEW and not mesh.allow_version_skew:
+        # One after the other, clusters go over to a revision that may be two minor versions newer.
+        canary = any(by_revisions(istio_of(mesh, each)) for each in (cluster, mesh.cluster(newest)))
+        supported = SUPPORTED_CANARY_SKEW if canary else SUPPORTED_SKEW
+        if skew(number, numbered[newest]) > supported and not mesh.allow_version_skew:
             yield Problem(
                 f"{key}.istio.version",
                 f"{cluster.name} has Istio {number} and {newest} has {numbered[newest]}: Istio supports "
-                f"{SUPPORTED_SKEW} minor version apart",
+                f"{supported} minor version{'s' if canary else ''} apart",
                 f"Upgrade one minor version at a time, or write `{ROOT}.allowVersionSkew: true` for the upgrade",
             )
         rotates = cluster.access.rotate or mesh.access.rotate
@@ -75,11 +83,13 @@ def known_faults(mesh: Mesh) -> Iterator[Problem]:
     """Declared versions that are known to break a mesh of several clusters: to be shown as warnings."""
     told: dict[str, Problem] = {}
     for key, cluster in cluster_keys(mesh):
-        declared = istio_of(mesh, cluster).version
-        if found := faults(version(declared)):
-            at = f"{key}.istio.version" if cluster.istio.version else f"{ROOT}.istio.version"
-            cause = f"Istio {declared}: {'; '.join(map(str, found))}"
-            told.setdefault(at, Problem(at, cause, f"Declare {max(each.fixed for each in found)} or later"))
+        for place, revision in enumerate(declared_revisions(istio_of(mesh, cluster))):
+            if found := faults(version(revision.version)):
+                own = cluster.istio.revisions if place else cluster.istio.version
+                name = f"revisions[{place - 1}].version" if place else "version"
+                at = f"{key if own else ROOT}.istio.{name}"
+                cause = f"Istio {revision.version}: {'; '.join(map(str, found))}"
+                told.setdefault(at, Problem(at, cause, f"Declare {max(each.fixed for each in found)} or later"))
     yield from told.values()
 
 
@@ -91,5 +101,6 @@ def version(text: str | None) -> Version | None:
         return None
 
 
-def _skew(older: Version, newer: Version) -> int:
-    return newer.minor - older.minor if newer.major == older.major else SUPPORTED_SKEW + 1
+def skew(older: Version, newer: Version) -> int:
+    """How many minor versions they are apart; of another major version, more than Istio supports."""
+    return newer.minor - older.minor if newer.major == older.major else SUPPORTED_CANARY_SKEW + 1

@@ -20,7 +20,7 @@ def changing(mesh: Mesh, installed: Mapping[str, Installed]) -> list[str]:
     return [
         cluster.name
         for cluster in mesh.clusters
-        if cluster.name in installed and installed[cluster.name].differs(istio_of(mesh, cluster).version or "")
+        if cluster.name in installed and installed[cluster.name].differs(istio_of(mesh, cluster))
     ]
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cli import repair
 from cli.app import app
 from live.helm_records import HelmRecord
+from topology import load_mesh
 
 URN = "urn:pulumi:test::spanmesh::Mesh$kubernetes:helm.sh/v3:Release::mesh-cluster1-control-plane-{}"
 
@@ -42,6 +43,7 @@ class Stack:
 
 
 BASE = HelmRecord("base.v1", "istio-base", pending=False)
+ISTIOD = HelmRecord("istiod.v1", "istiod", pending=False)
 
 
 @pytest.mark.parametrize(
@@ -56,14 +58,17 @@ BASE = HelmRecord("base.v1", "istio-base", pending=False)
             ["istiod"],
         ),
         ([BASE], [], ["istiod"]),
+        ([BASE, ISTIOD, HelmRecord("istiod-other.v1", "istiod-other", pending=True)], [], []),
     ],
-    ids=["whole", "upgrade broke off", "install broke off", "removal broke off", "record gone"],
+    ids=["whole", "upgrade broke off", "install broke off", "removal broke off", "record gone", "somebody else's"],
 )
 def test_what_broke_off_is_cleared_and_what_is_not_installed_leaves_the_state(
     monkeypatch: pytest.MonkeyPatch, records: list[HelmRecord], deleted: list[str], refreshed: list[str]
 ) -> None:
     gone: list[str] = []
-    declared = SimpleNamespace(name="test", accesses={"cluster1": "its kubeconfig"})
+    cluster = {"name": "cluster1", "network": "network1", "apiServer": "https://203.0.113.11:6443"}
+    mesh = load_mesh({"clusters": [cluster]})
+    declared = SimpleNamespace(name="test", accesses={"cluster1": "its kubeconfig"}, mesh=mesh)
     monkeypatch.setattr(repair, "load_stack", lambda stack, cwd: declared)
     monkeypatch.setattr(repair, "PulumiStack", Stack)
     monkeypatch.setattr(repair, "helm_records", lambda access: records)

@@ -85,7 +85,7 @@ def test_json_has_every_part_with_its_facts(project: Path) -> None:
     assert first["api"]["version"] == "v1.36.0"
     assert 0 < first["api"]["answerSeconds"] < 10
     assert first["istiod"]["pods"] == [
-        {"name": "istiod-0", "ready": True, "version": VERSION, "proxies": 40, "reason": None}
+        {"name": "istiod-0", "ready": True, "version": VERSION, "revision": "default", "proxies": 40, "reason": None}
     ]
     assert first["gateway"]["neededBy"] == ["cluster2"]
     assert first["remotes"]["peers"] == [

@@ -10,11 +10,12 @@ import yaml
 
 from components.links import Access, Links, LinksArgs
 from components.providers import cluster_provider
-from components.reader_rights import IN_ISTIO_SYSTEM, IN_THE_CLUSTER, rules
+from components.reader_rights import IN_THE_CLUSTER, in_istio_system, rules
 from components.remote_readers import Reader
 from components.remote_secret import Peer, remote_kubeconfig
 from tests.unit.components.recording import FAKE_TOKEN, Recorder, Registered, opened, record
 from topology import links, load_mesh
+from topology.revisions import Revision
 
 CLUSTERS = ["cluster1", "cluster2", "cluster3"]
 SERVER = {"url": "https://203.0.113.12:6443", "tlsServerName": "api.cluster2.example"}
@@ -104,7 +105,9 @@ def test_a_reader_may_list_and_watch_and_nothing_else() -> None:
     ],
 )
 def test_the_role_serves_the_newest_of_its_readers(versions: list[str], more: set[str]) -> None:
-    granted: list[Any] = [rule for rights in (IN_THE_CLUSTER, IN_ISTIO_SYSTEM) for rule in rules(rights, versions)]
+    granted: list[Any] = [
+        rule for rights in (IN_THE_CLUSTER, in_istio_system(["default"])) for rule in rules(rights, versions)
+    ]
     found = {resource for rule in granted for resource in rule.resources}
     assert found & {"configmaps", "gateways"} == more
     assert {"services", "endpointslices", "secrets"} <= found
@@ -164,7 +167,7 @@ def test_a_program_ends_only_when_every_reader_is_known_to_use_its_tokens() -> N
     recorded(in_use, rotate1="new")
     assert set(asked) == set(CLUSTERS)
     assert asked["cluster2"] == {"cluster1": "istio-reader-cluster2-token", "cluster3": "istio-reader-cluster2-token"}
-    assert asked["cluster1"]["cluster2"] == Reader("cluster1", "1.30.5", "\nnew").token_secret
+    assert asked["cluster1"]["cluster2"] == Reader("cluster1", (Revision("default", "1.30.5"),), "\nnew").token_secret
 
 
 def test_a_program_fails_when_a_reader_still_uses_another_token() -> None:

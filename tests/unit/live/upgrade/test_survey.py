@@ -12,9 +12,12 @@ from live.upgrade.installed import seen
 from live.upgrade.survey import surveyed
 from tests.unit.live.drift.servers import SYSTEM, record
 from tests.unit.live.policy.api_server import FakeApiServer
+from topology.model import Istio, IstioRevision
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 APPS = "/apis/apps/v1/namespaces"
+NAMESPACES = "/api/v1/namespaces"
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 OWNED = {"meta.helm.sh/release-name": "istio-base", "meta.helm.sh/release-namespace": "istio-system"}
 
 
@@ -54,6 +57,8 @@ def cluster(*crds: dict[str, Any]) -> FakeApiServer:
         {
             f"{SYSTEM}/secrets": [base, with_values(record("istiod"), "1.22.3")],
             CRDS: list(crds),
+            NAMESPACES: [],
+            WEBHOOKS: [],
             f"{APPS}/istio-system/deployments": [
                 deployment("istiod", "hub/pilot:1.23.0"),
                 deployment("istio-eastwestgateway", **{"app.kubernetes.io/version": "1.22.3"}),
@@ -152,7 +157,7 @@ def test_workloads_with_other_proxies_are_told_by_what_made_them() -> None:
         f"{APPS}/shop/statefulsets/db": {"spec": {"updateStrategy": {"type": "OnDelete"}}},
     }
     with server.access("cluster1") as access:
-        found = surveyed(access, "1.23.0")
+        found = surveyed(access, Istio(version="1.23.0"))
     assert [(str(each), each.pods, each.versions, bool(each.left)) for each in found.workloads] == [
         ("Deployment shop/cart", 2, ("1.22.3",), False),
         ("Pod shop/alone", 1, ("1.22.3",), True),
@@ -169,3 +174,68 @@ def test_an_update_is_not_refused_for_crds_that_it_makes_its_own() -> None:
     server.answers[CRDS] = {"items": [crd(name) for name in named], "metadata": {}}
     with server.access("cluster1") as access, api_client(access) as client:
         assert [each.name for each in foreign_crds(client)] == ["thirdparties.extensions.istio.io"]
+
+
+def webhook(tag: str, revision: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": tag, "labels": {"istio.io/tag": tag, "istio.io/rev": revision, **labels}}}
+
+
+BY_REVISIONS = Istio(
+    version="1.24.1",
+    revision="1-24-1",
+    revisions=[IstioRevision(name="default", version="1.22.3")],
+    tags={"prod": "default"},
+)
+
+
+def two_istiods() -> FakeApiServer:
+    """Two revisions; shop asks for the old one by a tag, bank for what is the default, left has no label."""
+    server = cluster()
+    server.answers[f"{SYSTEM}/secrets"].append(with_values(record("istiod-1-24-1"), "1.24.1"))
+    server.answers[f"{APPS}/istio-system/deployments"] += [
+        deployment("istiod-1-24-1", "hub/pilot:1.24.1"),
+        deployment("istio-ingressgateway", **{"app.kubernetes.io/version": "1.24.1", "istio.io/rev": "1-24-1"}),
+    ]
+    server.answers[WEBHOOKS] = [
+        webhook("prod", "default", **{"spanmesh.io/stack": "test"}),
+        webhook("by-hand", "1-24-1"),
+    ]
+    server.answers[NAMESPACES] = [
+        {"metadata": {"name": "shop", "labels": {"istio.io/rev": "prod"}}},
+        {"metadata": {"name": "bank", "labels": {"istio-injection": "enabled", "istio.io/rev": "prod"}}},
+        {"metadata": {"name": "left"}},
+    ]
+    return server
+
+
+def test_every_istiod_counts_with_its_revision_and_tags_with_who_made_them() -> None:
+    with two_istiods().access("cluster1") as access:
+        found = seen(access)
+    assert found.installed.revisions == {"default": "1.22.3", "1-24-1": "1.24.1"}
+    assert found.installed.injected_by == {"istio-ingressgateway": "1-24-1"}
+    assert found.installed.tags == {"prod": "default"}
+    assert found.installed.foreign_tags == {"by-hand"}
+    assert found.installed.asked == {"shop": "prod", "bank": "default"}
+    assert found.pods["istiod-1-24-1"] == 2
+
+
+def test_proxies_are_behind_only_where_another_istiod_would_inject_them_now() -> None:
+    old, new = "hub/proxyv2:1.22.3", "hub/proxyv2:1.24.1"
+    server = two_istiods()
+    pods = []
+    for name, image, revision, where in (
+        ("cart", old, "default", "shop"),
+        ("till", old, "default", "bank"),
+        ("desk", new, "1-24-1", "bank"),
+        ("door", new, "1-24-1", "left"),
+    ):
+        each = pod(name, image, owner=None, labels={"istio.io/rev": revision})
+        each["metadata"]["namespace"] = where
+        pods.append(each)
+    server.answers["/api/v1/pods"] = pods
+    with server.access("cluster1") as access:
+        found = surveyed(access, BY_REVISIONS)
+    assert [(each.namespace, each.name, each.revisions) for each in found.workloads] == [("bank", "till", ("default",))]
+    assert found.installed.proxies is not None
+    assert found.installed.proxies.of("default").where == ["bank", "shop"]
+    assert found.installed.proxies.of("1-24-1").count == 2
