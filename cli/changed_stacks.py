@@ -1,13 +1,13 @@
 """`spanmesh changed-stacks`: which stacks a commit concerns, for a workflow that previews and updates only those."""
 
 import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cli.changes import changes
 from cli.console import out
+from cli.options import Cwd, TextOutput
 from cli.project import ROOT
 from cli.stack_files import stack_names
 
@@ -19,10 +19,8 @@ def changed_stacks(
     among: Annotated[
         str | None, typer.Option(help="Stacks to look at, separated by spaces; default: every stack of the project.")
     ] = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", "-o", help="How to print the result.")
-    ] = "text",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    output: TextOutput = "text",
+    cwd: Cwd = ROOT,
 ) -> None:
     """List the stacks whose file, mesh file, other named files, or program changed since a commit.
 

@@ -4,9 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +14,7 @@ from rich.table import Table
 
 from cli.console import err, out, step
 from cli.drift import chosen, expected
+from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
 from cli.verify import ended_by_signals
@@ -33,13 +32,6 @@ from topology import Mesh, MeshConfigError
 
 FAILURES, CANNOT_TELL = 1, 2
 COLORS = {State.FAILED: "red", State.WARNING: "yellow"}
-
-
-class Format(StrEnum):
-    """How the findings are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 @dataclass(frozen=True)
@@ -85,15 +77,13 @@ class Diagnosis:
 
 
 def diagnose(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the findings.")] = Format.TABLE,
+    stack: AskedStack = None,
+    output: Output = Format.TABLE,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", help="Only this cluster. Repeatable.")] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Send requests too, by a probe in every cluster that is removed again.")
     ] = False,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Say what is wrong with the running mesh, first causes first, with evidence and cure.
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from rich.tree import Tree
 
 from cli.console import err, out, step
 from cli.drift import chosen
+from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
 from health.check import State
@@ -32,13 +31,6 @@ MARKS = {
 TARGET = re.compile(r"^(?:http://)?(?P<host>\[[0-9a-fA-F:]+\]|[^:/\[\]]+):(?P<port>\d+)$")
 
 
-class Format(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def explain(  # noqa: PLR0913, PLR0917 - each is an option of the command
     client: Annotated[
         str,
@@ -54,11 +46,9 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option of the command
         list[str] | None, typer.Option("--header", "-H", help="Header as name=value. Repeatable.")
     ] = None,
     send: Annotated[bool, typer.Option("--send/--no-send", help="Send it as well, from the client's pod.")] = True,
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TABLE,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    stack: AskedStack = None,
+    output: Output = Format.TABLE,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Walk one request through the configuration of every proxy on its way, send it, and follow it through their logs.
 

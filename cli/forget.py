@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.console import err, step
+from cli.options import Cwd
 from cli.project import ROOT, selected_stack
 from cli.pulumi import PulumiStack
 from cli.stack_files import stack_config, undecrypted_mesh
@@ -22,7 +23,7 @@ def forget(
         str | None, typer.Option("--stack", "-s", help="Stack that knows it; default: the selected one.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Take a cluster that no longer exists out of the stack's state, without asking it to delete anything.
 

@@ -1,13 +1,13 @@
 """`spanmesh gateways`: the public addresses of a stack's gateways, from its outputs."""
 
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from cli.console import out
+from cli.options import Cwd
 from cli.project import ROOT
 from cli.pulumi import PulumiStack
 
@@ -19,7 +19,7 @@ def gateways(
     output: Annotated[
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print the result.")
     ] = "text",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Show the addresses of each cluster's gateways, as the stack's last `pulumi up` found them."""
     found = rows(PulumiStack(cwd, stack, {}).outputs().get("clusters") or {})

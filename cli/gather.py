@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from cli.console import err, step
 from cli.drift import chosen, expected
+from cli.options import AskedStack, Cwd
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError
 from cli.verify import ended_by_signals
@@ -72,9 +73,7 @@ class Request:
 
 
 def gather(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
+    stack: AskedStack = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File to write; default: spanmesh-STACK-TIME.tar.gz.", dir_okay=False),
@@ -85,7 +84,7 @@ def gather(
         typer.Option("--namespace", "-n", help="Its workloads, proxies and their logs too. Repeatable."),
     ] = None,
     since: Annotated[str, typer.Option(help="How old log lines and events may be: 30s, 15m, 1h, 2d.")] = "1h",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Write an archive for whoever is to help: what istiods, gateways and proxies say, with every secret masked.
 

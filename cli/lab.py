@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from cli import lab_fault
 from cli.console import err, out
 from cli.environment import ISTIO_CURRENT
+from cli.options import Format, Output
 from lab import Lab, LabError, LabStatus, lab_names
 from lab import Progress as LabProgress
 from lab.lab import Report
@@ -103,13 +104,11 @@ def cloud(
 @app.command()
 def status(
     name: Name = "demo",
-    output: Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="How to print the result.")] = (
-        "table"
-    ),
+    output: Output = Format.TABLE,
 ) -> None:
     """Show each component of a lab, healthy or not, and why. Exit code 1 if one is not."""
     found = Lab(name).status()
-    if output == "json":
+    if output is Format.JSON:
         typer.echo(found.model_dump_json(indent=2))
     else:
         _print_table(_networks_table(found))

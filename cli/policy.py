@@ -11,6 +11,7 @@ import yaml
 
 from cli import findings
 from cli.console import fail, out
+from cli.options import Cwd
 from cli.project import ROOT, load_stack, selected_stack
 from cli.sarif import to_sarif
 from cli.stack_files import line_of_key, own_name, stack_config, undecrypted_mesh
@@ -29,7 +30,6 @@ from topology.load import validated
 from topology.policy import Canary, LocalityFailover
 
 Helper = TypeVar("Helper", Canary, LocalityFailover)
-Cwd = Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")]
 ServiceArgument = Annotated[str, typer.Argument(help="The Service, as name.namespace.")]
 
 app = typer.Typer(no_args_is_help=True, help="Istio policy of the mesh: check it, see what is applied, write it.")

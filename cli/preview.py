@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from cli.clusterless import ClusterlessPreview, preview_without_clusters
 from cli.console import err, fail, out
+from cli.options import Cwd, TextOutput
 from cli.project import ROOT
 from cli.pulumi import PulumiError
 from cli.stack_files import stack_config, stack_names
@@ -23,10 +24,8 @@ def clusterless_preview(
         typer.Option(help="Take Istio's charts from there: a repository's URL, or a folder with <version>/istiod."),
     ] = None,
     istio_version: Annotated[str | None, typer.Option(help="Preview with this Istio in every cluster.")] = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", "-o", help="How to print the result.")
-    ] = "text",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    output: TextOutput = "text",
+    cwd: Cwd = ROOT,
 ) -> None:
     """Preview stacks on clusters that are stand-ins: the real program and plug-ins, but no access, secret or state.
 

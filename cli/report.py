@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from cli.console import err, fail, out, step
+from cli.options import AskedStack, Cwd
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
 from cli.report_contents import Sight, looks
@@ -25,9 +26,7 @@ OUTPUT = "spanmesh-report.html"
 
 
 def report(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
+    stack: AskedStack = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=f"File to write; default: {OUTPUT}, with --watch none.")
     ] = None,
@@ -42,7 +41,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1, with --watch; 0: a free one.")] = 8090,
     interval: Annotated[int, typer.Option(min=1, help="Seconds between two looks, with --watch.")] = 15,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Write one HTML page of how the mesh is: findings, picture, traffic, certificates, policy and drift, clusters.
 

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
 from rich.table import Table
 
 from cli.console import err, step
+from cli.options import Cwd, Format, Output
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError, PulumiStack
 from cli.scratch_stack import scratch_stack
@@ -67,10 +68,8 @@ def rescue(
         str | None, typer.Option("--stack", "-s", help="Stack whose state is to be completed; default: the selected.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
-    output: Annotated[
-        Literal["table", "json"], typer.Option("--output", "-o", help="How to print the result.")
-    ] = "table",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    output: Output = Format.TABLE,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Take into the stack's state what it declares, does not know, and finds live. Nothing in the clusters changes.
 
@@ -87,7 +86,7 @@ def rescue(
         if not yes:
             typer.confirm("Complete the state so?", abort=True, err=True)
         _carry_out(plan, declared, pulumi)
-    if output == "json":
+    if output is Format.JSON:
         typer.echo(json.dumps(_as_json(declared.name, plan), indent=2))
     elif not (plan.found or plan.given):
         err.print("Nothing to rescue: the state knows everything that is declared and live.")

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import err, step
+from cli.options import Cwd, Format, Output
 from cli.project import ROOT, selected_stack
 from cli.pulumi import PulumiError
 from cli.rotation.declaring import MEANING, Step, preceding, steps_after
@@ -36,20 +36,11 @@ class To(StrEnum):
     PROVIDED = "provided"
 
 
-class Format(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 StackOption = Annotated[
     str | None, typer.Option("--stack", "-s", help="Stack with the mesh's trust; default: the selected one.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Seconds = Annotated[int, typer.Option("--timeout", min=1, help="For how many seconds each stage is waited for.")]
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
-Cwd = Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")]
 
 
 @app.command()

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +15,7 @@ from rich.table import Table
 
 from cli.console import err, out
 from cli.drift import chosen, expected
+from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError
 from health.check import State
@@ -51,13 +50,6 @@ COLUMNS: dict[PartName, str] = {
 HEADINGS = {State.FAILED: "Missing or wrong", State.WARNING: "Warnings", State.SKIPPED: "Cannot be told"}
 
 
-class Format(StrEnum):
-    """How the status is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 @dataclass(frozen=True)
 class Status:
     """What was seen at one moment.
@@ -81,14 +73,12 @@ class Status:
 
 
 def status(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the status.")] = Format.TABLE,
+    stack: AskedStack = None,
+    output: Output = Format.TABLE,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", help="Only this cluster. Repeatable.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Look again until nothing is missing.")] = False,
     timeout: Annotated[int, typer.Option(min=1, help="With --wait: for how many seconds.")] = LIMIT_SECONDS,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Show whether each cluster is as declared: API, istiod, gateway, remote clusters, certificates, versions, policy.
 

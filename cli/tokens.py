@@ -2,33 +2,22 @@
 
 import json
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from cli.console import err, out
+from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, load_stack
 from live.reachability import UnreachableError
 from live.remote_tokens import ReaderToken, reader_tokens
 
 
-class Format(StrEnum):
-    """How the tokens are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def tokens(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print them.")] = Format.TABLE,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    stack: AskedStack = None,
+    output: Output = Format.TABLE,
+    cwd: Cwd = ROOT,
 ) -> None:
     """List the tokens by which istiods read other clusters: whose, how old, when last used; never what they hold.
 

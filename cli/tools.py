@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli.console import fail, out, step
+from cli.options import TextOutput
 from toolchain import Origin, Tool, Toolchain, ToolError, ensure_packages
 
 app = typer.Typer(no_args_is_help=True, help="Programs that the lab and Pulumi need: find, install, build.")
 
-Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the result.")]
-
 
 @app.command("list")
-def list_tools(output: Output = "text") -> None:
+def list_tools(output: TextOutput = "text") -> None:
     """Show every tool: its version, where it comes from, and where it is. Installs nothing."""
     toolchain = Toolchain()
     rows = []
@@ -72,7 +71,7 @@ def install(
         list[str] | None,
         typer.Option(help="NAME=PATH: use the program there, now and later; NAME= takes that back. Repeatable."),
     ] = None,
-    output: Output = "text",
+    output: TextOutput = "text",
 ) -> None:
     """Have tools there, and say which way each was taken."""
     toolchain = Toolchain()

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from cli.console import out
+from cli.options import Cwd
 from cli.project import ROOT, selected_stack
 from cli.stack_files import stack_config, undecrypted_mesh
 from live.declaration import refuse_plain_secrets
@@ -29,7 +30,7 @@ def topology(
         Literal["table", "json", "mermaid", "svg"],
         typer.Option("--output", "-o", help="table, json, mermaid (for Markdown) or svg (a picture)."),
     ] = "table",
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Show clusters, networks, who reads whom, and which pairs go through whose east-west gateway.
 

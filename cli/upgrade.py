@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from cli.console import err, out, step
 from cli.drift import chosen
+from cli.options import Cwd, Format, Output
 from cli.project import ROOT, Stack, load_stack
 from cli.pulumi import PulumiError, PulumiStack
 from cli.stack_edit import StackEdit
@@ -28,13 +28,6 @@ from topology.upgrade import ClusterPlan, Surveyed, plan, refused, with_version
 
 FAILED, REFUSED = 1, 2
 PATIENCE_SECONDS = 300
-
-
-class Format(StrEnum):
-    """How the plan is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 @dataclass(frozen=True)
@@ -89,8 +82,8 @@ def upgrade(  # noqa: PLR0913, PLR0917 - each is an option
     timeout: Annotated[
         int, typer.Option(min=1, help="With --workloads: seconds that the rollouts of a namespace may take.")
     ] = PATIENCE_SECONDS,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the plan.")] = Format.TABLE,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    output: Output = Format.TABLE,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Bring clusters to another Istio version, one after the other: istiod, then its gateways, then workloads.
 

@@ -4,7 +4,6 @@ import difflib
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 from cli.console import err, step
 from cli.drift import expected
+from cli.options import AskedStack, Cwd
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError
 from cli.verify_output import Format, show
@@ -26,9 +26,7 @@ FAILED, CANNOT_TELL = 1, 2
 
 
 def verify(
-    stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Stack whose clusters are asked; default: the selected one.")
-    ] = None,
+    stack: AskedStack = None,
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TABLE,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this check. Repeatable.")] = None,
     timeout: Annotated[
@@ -43,7 +41,7 @@ def verify(
             "deleted, a remote Secret is rewritten.",
         ),
     ] = False,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="Folder of Pulumi.yaml.")] = ROOT,
+    cwd: Cwd = ROOT,
 ) -> None:
     """Prove that the mesh works: named checks, cheapest first, then requests from every cluster to every other.
 
