@@ -12,6 +12,7 @@ from health.checks import CHECKS
 from health.examination import examine
 from live.observed import observe
 from live.pod_port import pod_http
+from live.traffic import REQUEST_SECONDS
 from tests.lab.faults.under_load import shown, under_load
 from tests.lab.kubectl import Kubectl, eventually
 from tests.lab.shared_mesh.mirrored import HOST, NAMESPACE, Mirrored
@@ -129,7 +130,8 @@ def test_an_address_that_is_lost_or_changed_never_makes_clients_send_to_addresse
             wish(second, other)
             assert eventually(lambda: now() == {f"{other}:15443"})
             load.note("followed")
-            sleep(2)
+            # A request that still waits for the old address keeps its client until that gives up.
+            sleep(REQUEST_SECONDS + 2)
         load.show("address of cluster2's gateway lost, then another")
         took = load.moments["followed"] - load.moments["changed"]
         print(f"the client's proxy has the new address {took:.1f} s after it was asked for")  # noqa: T201
