@@ -1,7 +1,7 @@
 """Whether every proxy and every istiod is ready for another root to sign, or for one to be trusted no more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from health.checks.trust import root_of
@@ -89,30 +89,22 @@ def obstacles(target: TrustSet, held: Mapping[str, HeldTrust | Unknown]) -> Sequ
         target: what is to be declared.
         held: by Istio's cluster name, what each cluster of the mesh holds; Unknown: it cannot be asked.
     """
-    found: list[Obstacle] = []
     known = known_roots(held.values())
-    for cluster, each in held.items():
-        if not isinstance(each, Unknown) and not each.proxies and not each.silent:
-            # Nobody to break with: an istiod that has just been taken over, or one that nobody uses yet.
-            continue
-        found += _unheard(cluster, each)
-        if isinstance(each, Unknown):
-            continue
-        if not isinstance(each.istiods, Unknown):
-            found += [
-                Obstacle(cluster, f"istiod {istiod.pod}", "signs under a root that would no longer be trusted")
-                for istiod in each.istiods
-                if istiod.root not in target.trusted
-            ]
-        for proxy in each.proxies:
-            cure = RESTART if proxy.proxy in each.fixed else ""
-            if not target.signs <= {root.fingerprint for root in proxy.roots}:
-                found.append(Obstacle(cluster, proxy.proxy, f"does not trust the root that is to sign{cure}"))
-            if not proxy.chain:
-                found.append(Obstacle(cluster, proxy.proxy, "has no certificate"))
-            elif signing_root(proxy.chain, known) not in target.trusted:
-                found.append(Obstacle(cluster, proxy.proxy, f"shows a certificate of a root that would go{cure}"))
-    return found
+
+    def of_istiod(_: str, istiod: IstiodSigning) -> str:
+        return "" if istiod.root in target.trusted else "signs under a root that would no longer be trusted"
+
+    def of_proxy(_: str, proxy: ProxyTrust, restart: str) -> Iterator[str]:
+        if not target.signs <= {root.fingerprint for root in proxy.roots}:
+            yield f"does not trust the root that is to sign{restart}"
+        if not proxy.chain:
+            yield "has no certificate"
+        elif signing_root(proxy.chain, known) not in target.trusted:
+            yield f"shows a certificate of a root that would go{restart}"
+
+    # Without proxies there is nobody to break with: an istiod that has just been taken over, or that nobody uses yet.
+    used = {name: each for name, each in held.items() if isinstance(each, Unknown) or each.proxies or each.silent}
+    return list(_found(used, of_istiod, of_proxy))
 
 
 @dataclass(frozen=True)
@@ -141,29 +133,22 @@ def unsettled(wanted: Mapping[str, SettledTrust], held: Mapping[str, HeldTrust |
         wanted: by Istio's cluster name.
         held: by the same names, what each cluster holds; Unknown: it cannot be asked.
     """
-    found: list[Obstacle] = []
     known = known_roots(held.values())
-    for cluster, each in held.items():
-        want = wanted[cluster]
-        found += _unheard(cluster, each)
-        if isinstance(each, Unknown):
-            continue
-        if not isinstance(each.istiods, Unknown):
-            found += [
-                Obstacle(cluster, f"istiod {istiod.pod}", "does not sign by the declared intermediate yet")
-                for istiod in each.istiods
-                if istiod.intermediate != want.intermediate
-            ]
-        for proxy in each.proxies:
-            cure = RESTART if proxy.proxy in each.fixed else ""
-            trusted = {root.fingerprint for root in proxy.roots}
-            if not want.roots <= trusted:
-                found.append(Obstacle(cluster, proxy.proxy, f"does not trust every declared root yet{cure}"))
-            if want.gone & trusted:
-                found.append(Obstacle(cluster, proxy.proxy, f"still trusts a root that has gone{cure}"))
-            if want.signs and signing_root(proxy.chain, known) not in want.signs:
-                found.append(Obstacle(cluster, proxy.proxy, f"has no certificate under the declared root yet{cure}"))
-    return found
+
+    def of_istiod(cluster: str, istiod: IstiodSigning) -> str:
+        settled = istiod.intermediate == wanted[cluster].intermediate
+        return "" if settled else "does not sign by the declared intermediate yet"
+
+    def of_proxy(cluster: str, proxy: ProxyTrust, restart: str) -> Iterator[str]:
+        want, trusted = wanted[cluster], {root.fingerprint for root in proxy.roots}
+        if not want.roots <= trusted:
+            yield f"does not trust every declared root yet{restart}"
+        if want.gone & trusted:
+            yield f"still trusts a root that has gone{restart}"
+        if want.signs and signing_root(proxy.chain, known) not in want.signs:
+            yield f"has no certificate under the declared root yet{restart}"
+
+    return list(_found(held, of_istiod, of_proxy))
 
 
 @dataclass(frozen=True)
@@ -215,14 +200,33 @@ def known_roots(held: Iterable[HeldTrust | Unknown]) -> list[Certificate]:
     return list({root.fingerprint: root for proxy in of_proxies for root in proxy.roots}.values())
 
 
-def _unheard(cluster: str, held: HeldTrust | Unknown) -> Iterator[Obstacle]:
-    if isinstance(held, Unknown):
-        yield Obstacle(cluster, "", held.reason)
-        return
-    for proxy, why in held.silent.items():
-        yield Obstacle(cluster, proxy, f"does not answer: {why}")
-    if isinstance(held.istiods, Unknown):
-        yield Obstacle(cluster, "", held.istiods.reason)
+def _found(
+    held: Mapping[str, HeldTrust | Unknown],
+    of_istiod: Callable[[str, IstiodSigning], str],
+    of_proxy: Callable[[str, ProxyTrust, str], Iterator[str]],
+) -> Iterator[Obstacle]:
+    """Whoever does not say what it holds, and what each of the others lacks.
+
+    Args:
+        held: what each cluster holds.
+        of_istiod: of an istiod of a cluster, what it lacks; empty: nothing.
+        of_proxy: of a proxy of a cluster, likewise; the text is what helps where it takes no roots while it runs.
+    """
+    for cluster, each in held.items():
+        if isinstance(each, Unknown):
+            yield Obstacle(cluster, "", each.reason)
+            continue
+        for proxy, why in each.silent.items():
+            yield Obstacle(cluster, proxy, f"does not answer: {why}")
+        if isinstance(each.istiods, Unknown):
+            yield Obstacle(cluster, "", each.istiods.reason)
+        else:
+            for istiod in each.istiods:
+                if lacking := of_istiod(cluster, istiod):
+                    yield Obstacle(cluster, f"istiod {istiod.pod}", lacking)
+        for trust in each.proxies:
+            for lacking in of_proxy(cluster, trust, RESTART if trust.proxy in each.fixed else ""):
+                yield Obstacle(cluster, trust.proxy, lacking)
 
 
 def _named(whose: Sequence[str]) -> str:
