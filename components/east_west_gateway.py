@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.gateway import GatewayWorkload, GatewayWorkloadArgs
-from topology.defaults import EAST_WEST_GATEWAY
+from topology.defaults import EAST_WEST_GATEWAY, NETWORK_LABEL
 from topology.gateway import Gateway
 from topology.revisions import DEFAULT
 
@@ -62,7 +62,7 @@ class EastWestGateway(pulumi.ComponentResource):
                 revision=args.revision,
                 image_pull_policy=args.image_pull_policy,
                 # istiod finds a network's gateway by this label of its Service.
-                labels={"topology.istio.io/network": args.network},
+                labels={NETWORK_LABEL: args.network},
                 env={"ISTIO_META_REQUESTED_NETWORK_VIEW": args.network},
             ),
             pulumi.ResourceOptions(parent=self),

@@ -21,7 +21,7 @@ from components.root_ca import ProvidedRootCA, RootCA
 from components.roots import Roots, make_roots
 from topology import model
 from topology.certificates import first_end
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, NETWORK_LABEL
 from topology.given_trust import GivenIntermediate, GivenTrust
 from topology.root_rotation import new_generation, signing_source, signs_under_new
 
@@ -64,9 +64,7 @@ class Trust(pulumi.ComponentResource):
         for cluster in args.mesh.clusters:
             self.namespaces[cluster.name] = k8s.core.v1.Namespace(
                 f"{name}-{cluster.name}-namespace",
-                metadata=k8s.meta.v1.ObjectMetaArgs(
-                    name=NAMESPACE, labels={"topology.istio.io/network": cluster.network}
-                ),
+                metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={NETWORK_LABEL: cluster.network}),
                 opts=pulumi.ResourceOptions(parent=self, provider=args.providers[cluster.name]),
             )
         trust = args.mesh.trust

@@ -13,6 +13,9 @@ from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.port_forward import SECONDS, PortForward, PortForwardError, port_forward
 
+# Where Envoy, and istiod, answer to nobody but localhost.
+ENVOY_ADMIN = 15000
+ISTIOD_DEBUG, ISTIOD_MONITORING = 8080, 15014
 RIGHTS = ". Grant get and create on pods/portforward (docs/verification-rights.yaml)"
 
 

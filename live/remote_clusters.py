@@ -9,14 +9,13 @@ from kubernetes import client
 from health.observed import RemoteCluster
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_port import PodHttp, PodPortError, pod_http
+from live.pod_port import ISTIOD_DEBUG, PodHttp, PodPortError, pod_http
 from live.reachability import UnreachableError, cluster_uid
 from live.workloads import is_ready
-from topology.defaults import NAMESPACE, REMOTE_SECRET
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE, REMOTE_SECRET
 
 SYNCED = "synced"
 # istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
-DEBUG = 8080
 # What `istioctl remote-clusters` asks for.
 CLUSTERZ = "/debug/clusterz"
 
@@ -44,7 +43,7 @@ def istiods(access: ClusterAccess) -> list[Istiod]:
     cluster_uid(access)
     with api_client(access) as api:
         pods = client.CoreV1Api(api).list_namespaced_pod(
-            NAMESPACE, label_selector="app=istiod", _request_timeout=TIMEOUT
+            NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT
         )
     ready = [pod.metadata.name for pod in pods.items if pod.metadata.deletion_timestamp is None and is_ready(pod)]
     return [Istiod(pod, _remotes(access, pod)) for pod in ready]
@@ -54,7 +53,7 @@ def clusterz(http: PodHttp) -> tuple[RemoteCluster, ...]:
     """An istiod's own cluster and those that it reads, as it says.
 
     Args:
-        http: its port :data:`DEBUG`.
+        http: its port :data:`ISTIOD_DEBUG`.
 
     Raises:
         PodPortError: it does not answer, or not by what Istio documents.
@@ -68,7 +67,7 @@ def clusterz(http: PodHttp) -> tuple[RemoteCluster, ...]:
 
 def _remotes(access: ClusterAccess, pod: str) -> dict[str, str]:
     try:
-        with pod_http(access, pod, NAMESPACE, DEBUG) as http:
+        with pod_http(access, pod, NAMESPACE, ISTIOD_DEBUG) as http:
             found = clusterz(http)
     except PodPortError as error:
         cause = f"istiod {pod} does not say which clusters it reads: {error}"

@@ -14,11 +14,10 @@ from urllib.parse import quote
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_port import pod_http
+from live.pod_port import ENVOY_ADMIN, pod_http
 from live.policy.api import PODS, Api
 from live.proxy_container import proxy_container
 
-ADMIN = 15000
 ANNOTATION, MATCHER = "proxy.istio.io/config", "proxyStatsMatcher"
 # Istio up to 1.22 writes the name of a statistic behind `.`, later ones behind `;.`.
 CLIENT = re.compile(r"^cluster\.outbound\|5000\|[^|]*\|helloworld\.[^:;]*;?\.(?P<name>(upstream_(cx|rq)_|ssl\.).*): ")
@@ -103,7 +102,7 @@ def _of_cluster(access: ClusterAccess, namespace: str) -> dict[str, Counter[str]
                 f"the proxy of pod {namespace}/{name} in cluster {access.name} does not count its connections to "
                 f"helloworld: no {MATCHER} in its annotation {ANNOTATION}. `pulumi up` of this version makes it so"
             )
-        with pod_http(access, name, namespace, ADMIN) as http:
+        with pod_http(access, name, namespace, ENVOY_ADMIN) as http:
             counts = read_counts(http.text(f"/stats?filter={quote(FILTER)}"))
         found[f"{access.name}/{name}"] = counts
     return found

@@ -7,6 +7,9 @@ from topology.gateway import Gateway, Ingress
 from topology.model import Cluster, Istio, Mesh
 
 NAMESPACE = "istio-system"
+ISTIOD_SELECTOR = "app=istiod"
+# Of the namespace istio-system, and of the Services of east-west gateways.
+NETWORK_LABEL = "topology.istio.io/network"
 BASE_RELEASE, ISTIOD_RELEASE = "istio-base", "istiod"
 EAST_WEST_GATEWAY, INGRESS_GATEWAY = "istio-eastwestgateway", "istio-ingressgateway"
 # The label of a gateway's pods that says for which Istio they are made: the proxies restart when it changes.

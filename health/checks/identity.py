@@ -8,9 +8,8 @@ from health.check import Cause, Check, Result, found, ok, skipped
 from health.checks.control_planes import unanswered
 from health.examination import Examined
 from health.observed import EastWestGateway, IstiodSettings, Observed, ObservedCluster, Unknown
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, NETWORK_LABEL
 
-NETWORK_LABEL = "topology.istio.io/network"
 MODELS = "https://istio.io/latest/docs/ops/deployment/deployment-models/"
 INSTALL = "https://istio.io/latest/docs/setup/install/multicluster/multi-primary_multi-network/"
 # istiod dates a certificate back by this much, and no more (istio: security/pkg/pki/util/generate_cert.go,

@@ -13,14 +13,13 @@ from urllib3.exceptions import HTTPError
 from live.bundle.archive import Archive
 from live.client import TIMEOUT
 from live.kubeconfig import ClusterAccess
-from live.pod_port import PodAnswerError, PodPortError, pod_http
+from live.pod_port import ENVOY_ADMIN, ISTIOD_DEBUG, ISTIOD_MONITORING, PodAnswerError, PodPortError, pod_http
 from live.proxy_container import PROXY
 from topology.defaults import NAMESPACE
 
 # Of one answer: what is larger is left out and said to be, so that memory stays bounded.
 LARGEST = 8 * 1024 * 1024
 LOG_LINES, LOG_BYTES = 5_000, 1024 * 1024
-ISTIOD_DEBUG, ISTIOD_MONITORING, ENVOY_ADMIN = 8080, 15014, 15000
 DEBUG_PAGES = (
     *("clusterz", "networkz", "syncz", "endpointShardz", "configz", "registryz", "push_status", "mesh"),
     *("connections", "instancesz", "authorizationz", "telemetryz", "resourcesz"),

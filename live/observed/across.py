@@ -15,8 +15,8 @@ from live.client import api_client
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import policy_objects, proxies, workloads
-from live.observed.istiods import DEBUG, proxy_sync
-from live.pod_port import PodPortError, pod_http
+from live.observed.istiods import proxy_sync
+from live.pod_port import ISTIOD_DEBUG, PodPortError, pod_http
 from live.policy.api import PODS, Api
 from live.policy.contents import alike
 from live.reachability import UnreachableError, explained
@@ -216,7 +216,7 @@ def _behind(istiod: Istiod) -> bool:
 
 def _asked_again(access: ClusterAccess, istiod: Istiod) -> Istiod:
     try:
-        with pod_http(access, istiod.pod, NAMESPACE, DEBUG) as http:
+        with pod_http(access, istiod.pod, NAMESPACE, ISTIOD_DEBUG) as http:
             now = {each["proxy"]: proxy_sync(each) for each in http.json("/debug/syncz") or ()}
     except PodPortError:
         return istiod

@@ -7,11 +7,12 @@ from kubernetes.client.exceptions import ApiException
 from health.observed import EastWestGateway, GatewayPod
 from live.client import TIMEOUT
 from live.observed.asked import Asked
+from live.proxy_container import PROXY
+from live.upgrade.image import tag
 from live.workloads import is_ready, why_pod_not_ready
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, NETWORK_LABEL
 
 SERVICE = "istio-eastwestgateway"
-NETWORK = "topology.istio.io/network"
 NOT_FOUND = 404
 EVENTS = 3
 
@@ -30,7 +31,7 @@ def read(asked: Asked) -> EastWestGateway | None:
         type=service.spec.type,
         addresses=addresses,
         ports=tuple((port.name or "", port.port) for port in service.spec.ports or ()),
-        network=(service.metadata.labels or {}).get(NETWORK),
+        network=(service.metadata.labels or {}).get(NETWORK_LABEL),
         source_ranges=tuple(service.spec.load_balancer_source_ranges or ()),
         pods=_pods(asked, service.spec.selector or {}),
         events=() if addresses else _warnings(asked, service),
@@ -48,14 +49,8 @@ def _pods(asked: Asked, selector: dict[str, str]) -> tuple[GatewayPod, ...]:
 def _pod(asked: Asked, pod: Any) -> GatewayPod:
     ready = is_ready(pod)
     reason = "" if ready else "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready"
-    images = [c.image for c in pod.spec.containers if c.name == "istio-proxy"]
-    return GatewayPod(pod.metadata.name, ready, reason, pod.spec.node_name or "", _tag(images[0]) if images else "")
-
-
-def _tag(image: str) -> str:
-    """``1.30.5`` of ``docker.io/istio/proxyv2:1.30.5-distroless@sha256:…``; empty: it has a digest only."""
-    name = image.split("@", 1)[0].rsplit("/", 1)[-1]
-    return name.partition(":")[2].removesuffix("-distroless").removesuffix("-debug")
+    images = [c.image for c in pod.spec.containers if c.name == PROXY]
+    return GatewayPod(pod.metadata.name, ready, reason, pod.spec.node_name or "", tag(images[0]) if images else "")
 
 
 def _warnings(asked: Asked, service: Any) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from health.observed import ProxyTrust
 from live.client import TIMEOUT
 from live.observed.asked import Asked
 from live.observed.gateway import SERVICE
-from live.observed.proxies import ADMIN, trust
-from live.pod_port import PodPortError, pod_http
+from live.observed.proxies import trust
+from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
 from topology.defaults import NAMESPACE
 
 # One that was left behind by a change of the root is mostly among the oldest.
@@ -26,7 +26,7 @@ def read(asked: Asked) -> tuple[ProxyTrust, ...]:
     failures: list[PodPortError] = []
     for pod in oldest:
         try:
-            with pod_http(asked.access, pod.metadata.name, NAMESPACE, ADMIN) as http:
+            with pod_http(asked.access, pod.metadata.name, NAMESPACE, ENVOY_ADMIN) as http:
                 seen.append(trust(http, f"{pod.metadata.name}.{NAMESPACE}"))
         except PodPortError as error:
             failures.append(error)

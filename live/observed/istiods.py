@@ -9,15 +9,13 @@ from typing import Any
 from health.observed import Istiod, NetworkGateway, ProxySync
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from live.pod_port import PodPortError, pod_http
+from live.pod_port import ISTIOD_DEBUG, ISTIOD_MONITORING, PodPortError, pod_http
 from live.remote_clusters import clusterz
 from live.workloads import is_ready, why_pod_not_ready
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 from topology.revisions import DEFAULT, LABEL
 
-SELECTOR = "app=istiod"
 # istiod trusts what comes from its own pod, and asks for no token there (istio: pilot/pkg/xds/debug.go).
-DEBUG, MONITORING = 8080, 15014
 SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{.*\})? (?P<value>\S+)$", re.MULTILINE)
 # Sums over the first say nothing, and there are hundreds; the others are of the process, not of the mesh.
 BUCKETS, OF_THE_PROCESS = "_bucket", ("go_", "process_")
@@ -32,7 +30,7 @@ TYPES = {
 
 def read(asked: Asked) -> tuple[Istiod, ...]:
     """Every istiod pod; one that is not ready, or does not answer, with the reason."""
-    pods = asked.core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT).items
+    pods = asked.core.list_namespaced_pod(NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT).items
     here = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
     if len(here) == 1:
         return (_istiod(asked, here[0]),)
@@ -53,9 +51,9 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
             revision=revision,
         )
     try:
-        with pod_http(asked.access, name, NAMESPACE, DEBUG) as http:
+        with pod_http(asked.access, name, NAMESPACE, ISTIOD_DEBUG) as http:
             remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), http.json("/debug/syncz")
-        with pod_http(asked.access, name, NAMESPACE, MONITORING) as http:
+        with pod_http(asked.access, name, NAMESPACE, ISTIOD_MONITORING) as http:
             version, metrics = http.text("/version"), http.text("/metrics")
     except PodPortError as error:
         return Istiod(name, ready, str(error), started=started, revision=revision)

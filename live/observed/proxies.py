@@ -13,9 +13,8 @@ from health.observed import ProxySync, ProxyTrust
 from health.proxy import Door, Proxy, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
 from live.observed.certificates import facts
-from live.pod_port import PodHttp, PodPortError, pod_http
+from live.pod_port import ENVOY_ADMIN, PodHttp, PodPortError, pod_http
 
-ADMIN = 15000
 # /clusters says twenty lines of every endpoint; all Services share their gateways, so a part of it says enough.
 BYTES = 16_000_000
 MOMENT = 1.0
@@ -70,7 +69,7 @@ def ask(access: ClusterAccess, question: Question) -> Answer:
     sync = question.sync
     name, _, namespace = sync.proxy.partition(".")
     try:
-        with pod_http(access, name, namespace, ADMIN) as http:
+        with pod_http(access, name, namespace, ENVOY_ADMIN) as http:
             rejected = tuple(_rejected(http, sync))
             endpoints = _endpoints(http, question.hosts) if question.hosts else {}
             capture = _dns_capture(http) if sync.type == "sidecar" else False
@@ -205,7 +204,7 @@ def _upstreams(access: ClusterAccess, name: str, namespace: str, gateways: froze
 
 def _look(access: ClusterAccess, name: str, namespace: str, gateways: frozenset[str]) -> dict[str, _Counts]:
     look = _Look(gateways)
-    with pod_http(access, name, namespace, ADMIN) as http:
+    with pod_http(access, name, namespace, ENVOY_ADMIN) as http:
         for line in http.lines("/clusters", BYTES):
             look.take(line)
     return look.of

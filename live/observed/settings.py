@@ -8,10 +8,8 @@ from kubernetes import client
 from health.observed import IstiodSettings
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE, NETWORK_LABEL
 
-SELECTOR = "app=istiod"
-NETWORK = "topology.istio.io/network"
 DEFAULT_REVISION = "default"
 
 
@@ -21,7 +19,7 @@ def read(asked: Asked) -> IstiodSettings | None:
     Of several revisions, all are made by one program from the same values: the first one's settings are everybody's.
     """
     apps = client.AppsV1Api(asked.api)
-    found = apps.list_namespaced_deployment(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT).items
+    found = apps.list_namespaced_deployment(NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT).items
     if not found:
         return None
     deployment = found[0]
@@ -31,7 +29,7 @@ def read(asked: Asked) -> IstiodSettings | None:
     return IstiodSettings(
         # What istiod takes where it is told nothing (istio: pkg/config/constants).
         cluster=env.get("CLUSTER_ID", "Kubernetes"),
-        network=(namespace.metadata.labels or {}).get(NETWORK),
+        network=(namespace.metadata.labels or {}).get(NETWORK_LABEL),
         mesh_id=str((mesh.get("defaultConfig") or {}).get("meshId") or ""),
         trust_domain=str(mesh.get("trustDomain") or "cluster.local"),
         replicas=sum(each.spec.replicas for each in found),

@@ -12,11 +12,10 @@ from live.observed.asked import Asked
 from live.observed.certificates import certificates, facts
 from live.pod_port import PodPortError, pod_socket
 from live.workloads import is_ready
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 
 BUNDLE = "istio-ca-root-cert"
 ROOT = "root-cert.pem"
-SELECTOR = "app=istiod"
 XDS_TLS = 15012
 
 
@@ -36,7 +35,7 @@ def read(asked: Asked) -> Trust:
 
 
 def _chain(asked: Asked) -> tuple[Certificate, ...]:
-    pods = asked.core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT).items
+    pods = asked.core.list_namespaced_pod(NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT).items
     ready = [pod.metadata.name for pod in pods if pod.metadata.deletion_timestamp is None and is_ready(pod)]
     if not ready:
         raise PodPortError("no istiod is ready: its certificates cannot be seen")

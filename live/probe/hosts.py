@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from live.pod_port import pod_http
+from live.pod_port import ENVOY_ADMIN, pod_http
 from live.probe.bootstrap import SERVER_PORT
 from live.probe.objects import HOST, NAMESPACE, PROBE
 from live.probe.site import Site
-
-PROXY_ADMIN_PORT = 15000
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def hosts(site: Site) -> dict[str, Host]:
     Raises:
         PodPortError: the proxy does not answer.
     """
-    with pod_http(site.access, PROBE, NAMESPACE, PROXY_ADMIN_PORT) as proxy:
+    with pod_http(site.access, PROBE, NAMESPACE, ENVOY_ADMIN) as proxy:
         return read_hosts(proxy.json("/clusters?format=json"))
 
 

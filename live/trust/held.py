@@ -11,13 +11,13 @@ from health.observed import Certificate, ProxyTrust, Unknown
 from health.trust_change import HeldTrust, IstiodSigning, signing_root
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.observed.proxies import ADMIN, trust
-from live.observed.trust import SELECTOR, served_chain
-from live.pod_port import PodPortError, pod_http
+from live.observed.proxies import trust
+from live.observed.trust import served_chain
+from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
 from live.policy.api import PODS, Api
 from live.proxy_container import proxy_container, proxy_runs
 from live.reachability import UnreachableError, explained
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 
 AGENT = "PROXY_CONFIG_XDS_AGENT"
 # Of one cluster; each answers within 50 ms, most of which its API server has.
@@ -81,7 +81,9 @@ def _running_proxy(pod: Mapping[str, Any]) -> Iterator[_Proxy]:
 
 
 def _running_istiods(api: client.ApiClient) -> list[str]:
-    pods = client.CoreV1Api(api).list_namespaced_pod(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT)
+    pods = client.CoreV1Api(api).list_namespaced_pod(
+        NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT
+    )
     return [pod.metadata.name for pod in pods.items if pod.status.phase == "Running"]
 
 
@@ -105,7 +107,7 @@ def _asked(access: ClusterAccess, running: list[_Proxy]) -> tuple[tuple[ProxyTru
 def _ask(access: ClusterAccess, proxy: _Proxy) -> ProxyTrust | str:
     """What it holds, or why it does not say; empty: it has ended meanwhile."""
     try:
-        with pod_http(access, proxy.pod, proxy.namespace, ADMIN) as http:
+        with pod_http(access, proxy.pod, proxy.namespace, ENVOY_ADMIN) as http:
             return trust(http, proxy.name)
     except PodPortError as error:
         return "" if error.status == GONE or not _still_runs(access, proxy) else str(error)

@@ -13,10 +13,9 @@ from health.observed import Unknown
 from health.trust_change import HeldTrust, Obstacle, told
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.observed.trust import SELECTOR
 from live.reachability import UnreachableError, explained
 from live.trust.held import read_all_held
-from topology.defaults import NAMESPACE
+from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 
 Held = Mapping[str, HeldTrust | Unknown]
 
@@ -101,5 +100,5 @@ def _refresh(access: ClusterAccess) -> None:
 
 
 def _istiods(core: client.CoreV1Api) -> Collection[str]:
-    pods = core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR, _request_timeout=TIMEOUT).items
+    pods = core.list_namespaced_pod(NAMESPACE, label_selector=ISTIOD_SELECTOR, _request_timeout=TIMEOUT).items
     return [pod.metadata.name for pod in pods if pod.metadata.deletion_timestamp is None]

@@ -16,15 +16,13 @@ from health.walk.facts import Pod, Policy, Port, Proxy, Service, Site, Unread
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
 from live.pod_log import pod_log
-from live.pod_port import PodPortError, pod_http
+from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
 from live.policy.api import PODS, SERVICES, Api, Kind
 from live.proxy_container import PROXY, proxy_container
 from live.reachability import UnreachableError, explained
-from topology.defaults import NAMESPACE
+from topology.defaults import NAMESPACE, NETWORK_LABEL
 
 T = TypeVar("T")
-ADMIN_PORT = 15000
-NETWORK_LABEL = "topology.istio.io/network"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 CALLS = 4
 POLICY = (
@@ -180,7 +178,7 @@ class ClusterReader:
 
     def _proxy(self, pod: Pod) -> Proxy | Unread:
         try:
-            with pod_http(self.access, pod.name, pod.namespace, ADMIN_PORT) as http:
+            with pod_http(self.access, pod.name, pod.namespace, ENVOY_ADMIN) as http:
                 config = read_config_dump(http.json("/config_dump?include_eds"))
                 return Proxy(pod, config, read_hosts(http.json("/clusters?format=json")))
         except PodPortError as error:

@@ -10,11 +10,12 @@ from policy.document import Document
 from policy.hosts import full_name, service_of
 from policy.world import Placed, Pods, Service, ServicePort, World
 from topology import Cluster, links
+from topology.defaults import NETWORK_LABEL
 
 ISTIO, KUBERNETES = "networking.istio.io", ""
 # istiod adds them to endpoints: those of the cluster are declared, those of nodes are not known here
 # (https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#partitioning-services).
-PLACE_LABELS = ("topology.istio.io/cluster", "topology.istio.io/network", "topology.kubernetes.io/region")
+PLACE_LABELS = ("topology.istio.io/cluster", NETWORK_LABEL, "topology.kubernetes.io/region")
 NODE_LABELS = frozenset({"topology.kubernetes.io/zone", "topology.istio.io/subzone", "kubernetes.io/hostname"})
 Name = tuple[str, str]
 """Namespace and name of a Service."""

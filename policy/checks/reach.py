@@ -7,9 +7,9 @@ from policy.checks.facts import Facts
 from policy.hosts import SUFFIX, service_of
 from policy.world import Pods, Service, World
 from topology import Cluster
+from topology.defaults import NETWORK_LABEL
 
 CLUSTER_LABEL = "topology.istio.io/cluster"
-NETWORK_LABEL = "topology.istio.io/network"
 REGION_LABEL = "topology.kubernetes.io/region"
 # istiod takes these from nodes, which nobody was asked about.
 NODE_LABELS = frozenset({"topology.kubernetes.io/zone", "topology.istio.io/subzone", "kubernetes.io/hostname"})
