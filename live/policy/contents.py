@@ -46,14 +46,19 @@ def alike(pods: Iterable[Mapping[str, Any]]) -> list[Pods]:
             proxy_container(pod) is not None,
             spec.get("serviceAccountName") or "default",
         )
-        ready[kind] += _ready(pod)
+        ready[kind] += is_ready(pod)
     return [
         Pods(namespace, dict(labels), injected, count, account)
         for (namespace, labels, injected, account), count in ready.items()
     ]
 
 
-def _ready(pod: Mapping[str, Any]) -> bool:
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a Service sends requests to a pod: it is ready, and not about to end.
+
+    Args:
+        pod: the pod, as JSON.
+    """
     conditions = (pod.get("status") or {}).get("conditions") or []
     return "deletionTimestamp" not in pod["metadata"] and any(
         c["type"] == "Ready" and c["status"] == "True" for c in conditions

@@ -18,6 +18,7 @@ from live.kubeconfig import ClusterAccess
 from live.pod_log import pod_log
 from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
 from live.policy.api import PODS, SERVICES, Api, Kind
+from live.policy.contents import is_ready
 from live.proxy_container import PROXY, proxy_container
 from live.reachability import UnreachableError, explained
 from topology.defaults import NAMESPACE, NETWORK_LABEL
@@ -188,7 +189,6 @@ class ClusterReader:
         metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
         default = (metadata.get("annotations") or {}).get(DEFAULT_CONTAINER)
         own = [c["name"] for c in spec.get("containers") or () if c["name"] != PROXY]
-        conditions = status.get("conditions") or ()
         owners = metadata.get("ownerReferences") or [{}]
         return Pod(
             cluster=self.name,
@@ -196,8 +196,7 @@ class ClusterReader:
             name=metadata["name"],
             address=status.get("podIP") or "",
             labels=metadata.get("labels") or {},
-            ready="deletionTimestamp" not in metadata
-            and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
+            ready=is_ready(item),
             sidecar=proxy_container(item) is not None,
             containers=tuple(sorted(own, key=lambda each: each != default)),
             account=spec.get("serviceAccountName") or "default",
