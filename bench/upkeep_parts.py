@@ -25,6 +25,7 @@ CHANGED = "cluster2"
 GATEWAY = "istio-eastwestgateway"
 # 20,000 in 264 s, of which two cores can do three at once and an update beside them.
 PER_SECOND, WORKERS = 76, 2
+FEW_PER_SECOND = 20
 LOAD_SECONDS = 1800
 FEW_SECONDS = 120
 PAUSE_SECONDS = 0.02
@@ -122,7 +123,7 @@ def stop_api_server(lab: str, mesh: LabMesh) -> Figure:
         time.sleep(HEAL_SECONDS)
         return time.monotonic() - started - HEAL_SECONDS
 
-    return _under_load(mesh, "API server of one cluster away", away)
+    return _under_load(mesh, "API server of one cluster away", away, FEW_PER_SECOND)
 
 
 def replace_gateway(mesh: LabMesh) -> Figure:
@@ -140,9 +141,9 @@ def replace_gateway(mesh: LabMesh) -> Figure:
     return Figure("east-west gateway replaced", len(mesh.accesses), seconds, *_told(results), hidden, None, ended)
 
 
-def _under_load(mesh: LabMesh, what: str, work: Callable[[WatchedLoad], float]) -> Figure:
+def _under_load(mesh: LabMesh, what: str, work: Callable[[WatchedLoad], float], per_second: int = PER_SECOND) -> Figure:
     """Do something that says how many seconds it took; what the requests got is shown also where it fails."""
-    with watched_requests(mesh.accesses, NAMESPACE, LOAD_SECONDS, per_second=PER_SECOND, workers=WORKERS) as load:
+    with watched_requests(mesh.accesses, NAMESPACE, LOAD_SECONDS, per_second=per_second, workers=WORKERS) as load:
         time.sleep(AROUND_SECONDS)
         try:
             seconds = work(load)
