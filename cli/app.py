@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import lab, policy, rotate, tools
+from cli import lab, policy, revision, rotate, tools
 from cli.adopt import adopt
 from cli.changed_stacks import changed_stacks
 from cli.changes import GitError
@@ -64,6 +64,7 @@ app.command()(verify)
 app.command(hidden=True)(reference)
 app.add_typer(lab.app, name="lab")
 app.add_typer(policy.app, name="policy")
+app.add_typer(revision.app, name="revision")
 app.add_typer(rotate.app, name="rotate")
 app.add_typer(tools.app, name="tools")
 

@@ -1,6 +1,5 @@
 """Changes of single keys of the declared mesh in its file; comments, order and all other values stay."""
 
-import copy
 import difflib
 import io
 import os
@@ -95,8 +94,11 @@ class StackEdit:
                 return f"clusters[{place}]"
         raise KeyError(name)
 
-    def set(self, path: str, value: str | int | bool | Mapping[str, Any]) -> None:
-        """Give a key a value; mappings on the way to it are made where they are missing."""
+    def set(self, path: str, value: str | int | bool | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Give a key a value; mappings on the way to it are made where they are missing.
+
+        A list is written whole: comments within the one that stood there go with it.
+        """
         way = (*self._root, *keys(path))
         node, plain, place = self._document, self._plain, 0
         while place < len(way) - 1 and _at(node, (way[place],)):
@@ -105,7 +107,7 @@ class StackEdit:
         for key in reversed(way[place + 1 :]):
             whole = {key: whole}
         _put(node, way[place], _written(whole))
-        plain[way[place]] = copy.deepcopy(whole)
+        plain[way[place]] = _plain(whole)
 
     def remove(self, path: str) -> None:
         """Take a key out, and the mappings above it that are empty then; nothing where it is not there."""
@@ -204,10 +206,19 @@ def _at(document: Any, way: Sequence[Key]) -> Any:
     return document
 
 
+def _plain(value: Any) -> Any:
+    """A value as it is read back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    return [_plain(below) for below in value] if isinstance(value, list | tuple) else value
+
+
 def _written(value: Any) -> Any:
     """A value for ruamel.yaml; a text is quoted where Pulumi would read another type in it (`on`, a date, a number)."""
     if isinstance(value, Mapping):
         return CommentedMap({key: _written(below) for key, below in value.items()})
+    if isinstance(value, list | tuple):
+        return CommentedSeq([_written(below) for below in value])
     if isinstance(value, str) and not _reads_as_itself(value):
         return DoubleQuotedScalarString(value)
     return value
@@ -225,7 +236,7 @@ def _reads_as_itself(text: str) -> bool:
 
 
 def _put(node: Any, key: Key, value: Any) -> None:
-    if isinstance(value, CommentedMap) or key not in node:
+    if isinstance(value, CommentedMap | CommentedSeq) or key not in node:
         before = key if key in node else next(reversed(node), None)
         kept = _cut_comments(node, before) if before is not None else ""
         node[key] = value

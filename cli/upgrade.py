@@ -112,6 +112,10 @@ def upgrade(  # noqa: PLR0913, PLR0917 - each is an option
 def _planned(name: str | None, cwd: Path, to: str | None, clusters: list[str]) -> Planned:
     declared = load_stack(name, cwd)
     names = chosen(list(declared.accesses), clusters)
+    apart = [c.name for c in declared.mesh.clusters if c.istio.revision or c.istio.revisions is not None]
+    if to and apart and not clusters:
+        cause = f"{', '.join(apart)} have revisions of their own, and one version for all would not fit them"
+        raise MeshConfigError([Problem("--to", cause, "Name the clusters by `--cluster`, or see `spanmesh revision`")])
     mesh = with_version(declared.mesh, to, clusters) if to else declared.mesh
     if problems := check(mesh):
         raise MeshConfigError(problems)
@@ -217,11 +221,18 @@ def as_json(planned: Planned) -> dict[str, Any]:
                 "cluster": each.cluster,
                 "present": each.present or None,
                 "declared": each.declared,
+                "revisions": [
+                    {"revision": r.name, "present": r.present or None, "declared": r.declared or None}
+                    for r in each.revisions
+                ],
                 "changes": each.changes,
                 "after": each.after or None,
                 "crds": each.crds,
                 "restarts": [{"deployment": name, "pods": pods} for name, pods in each.restarts],
-                "workloads": [{**asdict(workload), "versions": list(workload.versions)} for workload in each.workloads],
+                "workloads": [
+                    {**asdict(workload), "versions": list(workload.versions), "revisions": list(workload.revisions)}
+                    for workload in each.workloads
+                ],
             }
             for each in planned.clusters
         ],
@@ -236,7 +247,7 @@ def _print(planned: Planned, console: Any) -> None:
         pods = sum(workload.pods for workload in each.workloads)
         table.add_row(
             each.cluster,
-            each.present or "none",
+            ", ".join(map(str, each.revisions)) or each.present or "none",
             each.declared,
             when,
             restarts or "-",

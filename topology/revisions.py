@@ -3,7 +3,7 @@
 https://istio.io/latest/docs/setup/upgrade/canary/
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
@@ -120,6 +120,31 @@ def _age(text: str) -> tuple[bool, Version]:
         return True, Version("0")
 
 
+def with_revision(istio: Istio, revision: Revision, tag: str = "") -> Istio:
+    """The same with one more istiod, or another version of one beside the default revision.
+
+    Args:
+        istio: of one cluster, complete.
+        revision: what is to be there.
+        tag: a tag that is to stand for it; empty: none.
+    """
+    beside = [each for each in declared_revisions(istio)[1:] if each.name != revision.name]
+    return _with(
+        istio, default_revision(istio), [*beside, revision], {**istio.tags, **({tag: revision.name} if tag else {})}
+    )
+
+
+def without_revision(istio: Istio, name: str) -> Istio:
+    """The same without an istiod beside the default revision, and without the tags that stand for it.
+
+    Args:
+        istio: of one cluster, complete.
+        name: a revision that is not the default one.
+    """
+    beside = [each for each in declared_revisions(istio)[1:] if each.name != name]
+    return _with(istio, default_revision(istio), beside, {t: of for t, of in istio.tags.items() if of != name})
+
+
 def with_default(istio: Istio, name: str) -> Istio:
     """The same with another revision as the default one; the one that was stays beside it.
 
@@ -129,12 +154,17 @@ def with_default(istio: Istio, name: str) -> Istio:
     """
     was = default_revision(istio)
     (now,) = (each for each in declared_revisions(istio) if each.name == name)
-    if now == was:
-        return istio
-    beside = [
-        {"name": was.name, "version": was.version} if each.name == name else each.model_dump()
-        for each in istio.revisions or ()
-    ]
+    beside = [was if each == now else each for each in declared_revisions(istio)[1:]]
+    return _with(istio, now, beside, istio.tags)
+
+
+def _with(istio: Istio, default: Revision, beside: Iterable[Revision], tags: Mapping[str, str]) -> Istio:
     return Istio.model_validate(
-        {**istio.model_dump(exclude_unset=True), "version": now.version, "revision": name, "revisions": beside}
+        {
+            **istio.model_dump(exclude_unset=True),
+            "version": default.version,
+            "revision": default.name,
+            "revisions": [{"name": each.name, "version": each.version} for each in beside],
+            "tags": dict(tags),
+        }
     )

@@ -11,11 +11,13 @@ from live.proxy_container import proxy_container
 from live.reachability import explained
 from live.upgrade.image import tag
 from topology.defaults import EAST_WEST_GATEWAY, INGRESS_GATEWAY, NAMESPACE
-from topology.revisions import DEFAULT, LABEL
+from topology.revisions import DEFAULT
 
 REPLICA_SETS = Kind("apps", "v1", "ReplicaSet", "replicasets")
-# What the injector writes onto every pod that it gives a proxy.
-INJECTED = "security.istio.io/tlsMode=istio"
+# Labels that the injector writes: onto every pod that it gives a proxy, and onto gateways too.
+INJECTED, OF_EVERY_TEMPLATE = "security.istio.io/tlsMode=istio", "service.istio.io/canonical-name"
+# The annotation by which it says its revision.
+REVISION = "istio.io/rev"
 ENDED = {"Succeeded", "Failed"}
 
 
@@ -71,10 +73,10 @@ def running_proxies(access: ClusterAccess) -> list[Proxy]:
     """
     with explained(access, "reading the pods of all namespaces"), api_client(access) as client:
         api = Api(client)
-        # Gateways have the second label only.
+        # Gateways have the second one only.
         found = {
             (pod["metadata"]["namespace"], pod["metadata"]["name"]): pod
-            for selector in (INJECTED, LABEL)
+            for selector in (INJECTED, OF_EVERY_TEMPLATE)
             for pod in api.list(PODS, selector=selector)
         }
         pods = [pod for pod in found.values() if not _ends(pod) and not _own_gateway(pod)]
@@ -88,7 +90,7 @@ def running_proxies(access: ClusterAccess) -> list[Proxy]:
             pod["metadata"]["name"],
             _workload(pod, owners),
             version,
-            (pod["metadata"].get("labels") or {}).get(LABEL) or DEFAULT,
+            (pod["metadata"].get("annotations") or {}).get(REVISION) or DEFAULT,
         )
         for pod in pods
         if (version := _version(pod)) is not None

@@ -9,6 +9,7 @@ from topology.checks import doubts
 from topology.defaults import istio_of
 from topology.model import Istio
 from topology.revisions import (
+    Revision,
     base_version,
     by_revisions,
     declared_revisions,
@@ -16,6 +17,8 @@ from topology.revisions import (
     injecting,
     istiods,
     with_default,
+    with_revision,
+    without_revision,
 )
 
 CANARY: dict[str, Any] = {
@@ -82,7 +85,19 @@ def test_the_default_revision_is_swapped_and_swapped_back() -> None:
     assert [(each.name, each.version) for each in swapped.revisions or ()] == [("default", "1.29.4")]
     assert swapped.tags == istio.tags
     assert declared_revisions(with_default(swapped, "default")) == declared_revisions(istio)
-    assert with_default(istio, "default") == istio
+    assert declared_revisions(with_default(istio, "default")) == declared_revisions(istio)
+
+
+def test_an_istiod_comes_beside_and_goes_with_its_tags() -> None:
+    istio = with_revision(one({"version": "1.29.4"}), Revision("1-31-2", "1.31.2"), "canary")
+    assert [(each.name, each.version) for each in declared_revisions(istio)] == [
+        ("default", "1.29.4"),
+        ("1-31-2", "1.31.2"),
+    ]
+    assert istio.tags == {"canary": "1-31-2"}
+    newer = with_revision(istio, Revision("1-31-2", "1.31.3"))
+    assert [each.version for each in declared_revisions(newer)] == ["1.29.4", "1.31.3"]
+    assert not by_revisions(without_revision(newer, "1-31-2"))
 
 
 def test_a_cluster_has_its_own_revisions_and_the_meshs_tags_besides() -> None:

@@ -229,8 +229,8 @@ def test_proxies_are_behind_only_where_another_istiod_would_inject_them_now() ->
         ("desk", new, "1-24-1", "bank"),
         ("door", new, "1-24-1", "left"),
     ):
-        each = pod(name, image, owner=None, labels={"istio.io/rev": revision})
-        each["metadata"]["namespace"] = where
+        each = pod(name, image, owner=None)
+        each["metadata"] |= {"namespace": where, "annotations": {"istio.io/rev": revision}}
         pods.append(each)
     server.answers["/api/v1/pods"] = pods
     with server.access("cluster1") as access:
