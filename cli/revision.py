@@ -1,6 +1,7 @@
 """`spanmesh revision`: a second istiod beside the one that serves, and workloads that go over to it by namespace."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from live.upgrade.moving import label, present
 from live.upgrade.restarts import RolloutError, restart_workloads
 from live.upgrade.survey import survey
 from topology import MeshConfigError, Problem
+from topology.declared import REVISION_NAME
 from topology.defaults import istio_of
 from topology.model import Istio
 from topology.revisions import (
@@ -194,6 +196,10 @@ def _leading(istio: Istio) -> set[str]:
 
 
 def _added(istio: Istio, revision: Revision, tag: str) -> Istio:
+    for option, text in (("--name", revision.name), ("--tag", tag)):
+        if text and not re.fullmatch(REVISION_NAME, text):
+            cause = f"{text} is no name of a revision or tag: lower-case letters, digits and -, 46 of them at most"
+            raise MeshConfigError([Problem(option, cause, "Give another one, for example 1-31-2")])
     if revision.name == default_revision(istio).name:
         cure = "Give it another name by `--name`, or upgrade in place: `spanmesh upgrade --to`"
         raise MeshConfigError([Problem("--name", f"{revision.name} is the default revision", cure)])
