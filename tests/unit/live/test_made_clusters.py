@@ -165,6 +165,14 @@ def test_what_is_made_is_read_from_the_stack_s_own_state(monkeypatch: pytest.Mon
             "type": "kubernetes:helm.sh/v3:Release",
             "outputs": {"name": "istiod"},
         },
+        "urn:pulumi:test::spanmesh::b$kubernetes:helm.sh/v3:Release::mesh-cluster1-control-plane-istiod-1-31-2": {
+            "type": "kubernetes:helm.sh/v3:Release",
+            "outputs": {"name": "istiod-1-31-2"},
+        },
+        "urn:pulumi:test::spanmesh::kubernetes:helm.sh/v3:Release::mesh-cluster1-control-plane-other": {
+            "type": "kubernetes:helm.sh/v3:Release",
+            "outputs": {"name": "other"},
+        },
     }
 
     def invoke(token: str, arguments: dict[str, str]) -> SimpleNamespace:
@@ -173,6 +181,6 @@ def test_what_is_made_is_read_from_the_stack_s_own_state(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
     assert made_clusters("test", NAMES) == {
-        "cluster1": Made("uid-1", "namespace-1", frozenset({"istiod"})),
+        "cluster1": Made("uid-1", "namespace-1", frozenset({"istiod", "istiod-1-31-2"})),
         "cluster2": Made(),
     }

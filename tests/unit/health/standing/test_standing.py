@@ -7,10 +7,20 @@ from typing import Any
 import pytest
 
 from health.check import State
-from health.observed import Certificate, EastWestGateway, GatewayPod, ObservedCluster, RemoteCluster, Trust, Unknown
+from health.observed import (
+    Certificate,
+    EastWestGateway,
+    GatewayPod,
+    Istiod,
+    ObservedCluster,
+    RemoteCluster,
+    Trust,
+    Unknown,
+)
 from health.standing import ClusterStanding, InStep, Part, PartName, exit_code, expiries, standing
 from health.standing.lifetimes import certificates
 from tests.unit.health.facts import NOW, certificate, cluster, declared, istiod, kubeconfig, observed, trust
+from topology.model import Istio
 from topology.root_rotation import Stage
 
 IN_STEP = {"cluster1": InStep(3), "cluster2": InStep(3)}
@@ -220,3 +230,32 @@ def test_policy_is_as_its_comparison_says() -> None:
     assert changed.reasons == ("VirtualService shop/reviews is different: `spanmesh drift` shows it",)
     assert (unknown.state, unknown.reasons) == (State.SKIPPED, ("no",))
     assert standing(seen, {})[0].part("policy").state is State.SKIPPED
+
+
+def of_revisions(*istiods: Istiod, **istio: Any) -> ClusterStanding:
+    """How cluster1 stands where it has these istiods and declares this Istio."""
+    seen = observed(cluster(1, gateway=gateway(), istiods=istiods))
+    mesh = seen.mesh.model_copy(update={"istio": Istio.model_validate(istio)})
+    return standing(replace(seen, mesh=mesh), IN_STEP)[0]
+
+
+def test_each_istiod_is_held_against_the_version_of_its_revision() -> None:
+    old, new = istiod(1, "istiod-a", version="1.29.4"), istiod(1, "istiod-new-a", version="1.30.5", revision="new")
+    beside: dict[str, Any] = {"version": "1.29.4", "revisions": [{"name": "new", "version": "1.30.5"}]}
+    swapped = {"version": "1.30.5", "revision": "new", "revisions": [{"name": "default", "version": "1.29.4"}]}
+    seen = of_revisions(old, new, **swapped)
+    assert seen.part("versions").state is State.OK
+    assert seen.part("versions").facts["revisions"] == {"new": ["1.30.5"], "default": ["1.29.4"]}
+    assert seen.part("istiod").text == "2/2 ready (default, new), 0 proxies"
+    assert [each["revision"] for each in seen.part("istiod").facts["pods"]] == ["default", "new"]
+    # The gateways are of 1.30.5, and the default revision is not.
+    (behind,) = of_revisions(old, new, **beside).part("versions").reasons
+    assert behind == "gateway proxies are 1.30.5, istiod is 1.29.4: restart the gateway"
+    (missing,) = of_revisions(new, **swapped).part("versions").reasons
+    assert missing == "there is no istiod of revision default: `pulumi up`"
+    (left,) = of_revisions(old, new, version="1.30.5", revision="new").part("versions").reasons
+    assert left == "istiod is 1.29.4, none is declared: `pulumi up`"
+    (other,) = (
+        of_revisions(replace(new, version="1.30.4"), version="1.30.5", revision="new").part("versions").reasons[:1]
+    )
+    assert other == "istiod of revision new is 1.30.4, 1.30.5 is declared: `pulumi up`"
