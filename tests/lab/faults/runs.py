@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from cli.project import ROOT
 from live.client import api_client
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
 from live.policy.api import Api, Kind
+from tests.lab.faults.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
 DONE = r" (?:created|updated|deleted) \("
@@ -202,19 +201,19 @@ def cure(stack: LabStack, refused: str) -> None:
     else:
         assert "`spanmesh repair`" in refused, refused
         ended = spanmesh(stack, "repair")
+    assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+
+
+def applied(stack: LabStack) -> set[Held]:
+    """The objects in the clusters that Pulumi has set a field of."""
+    return {held for held, by_pulumi in in_clusters(stack.accesses).items() if by_pulumi}
+
+
+def settled(stack: LabStack) -> None:
+    """Everything is accounted for, and nothing is left to do."""
+    accounted(stack)
+    ended = stack.attempt("preview", "--expect-no-changes")
     assert ended.returncode == 0, ended.stdout
-
-
-def spanmesh(stack: LabStack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The `spanmesh` command on a stack, its outputs as one text."""
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "cli", *arguments, "--stack", stack.name, "--cwd", str(stack.project)],
-        env={**os.environ, **stack.environment, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
 
 
 def accounted(stack: LabStack) -> None:
