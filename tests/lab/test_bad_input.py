@@ -2,10 +2,8 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,10 @@ from kubernetes import client
 
 from cli.project import ROOT
 from live.client import api_client
-from live.helm_records import helm_records
 from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
-
-RELEASE_TYPE = "spanmesh:index:Mesh$spanmesh:index:Cluster$spanmesh:index:ControlPlane$kubernetes:helm.sh/v3:Release"
 
 
 def spanmesh(stack: LabStack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -192,67 +187,6 @@ def test_an_istiod_that_cannot_start_is_explained_by_pod_and_reason_and_cured_by
         empty.up()
     finally:
         empty.destroy()
-
-
-def test_a_killed_up_is_run_again_after_repair(empty: LabStack, tmp_path: Path) -> None:
-    only(empty, "cluster1")
-    log = (tmp_path / "up.log").open("w")
-    running = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--stack", empty.name, "--non-interactive"],
-        cwd=empty.project,
-        env={**os.environ, **empty.environment},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    access = empty.accesses["cluster1"]
-    deadline = time.monotonic() + 120
-    while "sh.helm.release.v1.istiod.v1" not in records(empty) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    kill_session(running.pid)
-    running.wait()
-    log.close()
-    try:
-        assert [str(r) for r in helm_records(access) if r.pending] == ["sh.helm.release.v1.istiod.v1"]
-        assert empty.attempt("cancel", "--yes").returncode == 0
-        repaired_up(empty, says="sh.helm.release.v1.istiod.v1")
-        # The same where Helm had come to its end and Pulumi's state never heard of it.
-        forgotten = f"urn:pulumi:{empty.name}::spanmesh::{RELEASE_TYPE}::mesh-cluster1-control-plane-istiod"
-        deleted = empty.attempt("state", "delete", forgotten, "--target-dependents", "--yes")
-        assert deleted.returncode == 0, deleted.stdout
-        repaired_up(empty, says="left a Helm release that Pulumi does not know")
-    finally:
-        empty.destroy()
-
-
-def repaired_up(stack: LabStack, says: str) -> None:
-    """An up that is refused, a repair, and an up that works and leaves nothing to change."""
-    ended = stack.attempt("up", "--yes", "--skip-preview")
-    assert ended.returncode != 0
-    assert says in ended.stdout
-    assert "spanmesh repair" in ended.stdout
-    repaired = spanmesh(stack, "repair")
-    assert repaired.returncode == 0, repaired.stderr
-    stack.up()
-    ended = stack.attempt("preview", "--expect-no-changes")
-    assert ended.returncode == 0, ended.stdout
-
-
-def kill_session(session: int) -> None:
-    """SIGKILL to Pulumi and its plug-ins, which have process groups of their own."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session:
-            os.kill(int(folder.name), signal.SIGKILL)
-
-
-def records(stack: LabStack) -> list[str]:
-    with api_client(stack.accesses["cluster1"]) as api:
-        found = client.CoreV1Api(api).list_namespaced_secret("istio-system", label_selector="owner=helm")
-    return [secret.metadata.name for secret in found.items]
 
 
 def resources(stack: LabStack) -> list[str]:
