@@ -70,10 +70,14 @@ def versions(mesh: Mesh) -> Iterator[Problem]:
                 f"Upgrade one minor version at a time, or write `{ROOT}.allowVersionSkew: true` for the upgrade",
             )
         rotates = cluster.access.rotate or mesh.access.rotate
-        if rotates and LOSES_ENDPOINTS[0] <= number <= LOSES_ENDPOINTS[1]:
+        running = [each.version for each in declared_revisions(istio_of(mesh, cluster))]
+        faulty = [
+            text for text in running if (each := version(text)) and LOSES_ENDPOINTS[0] <= each <= LOSES_ENDPOINTS[1]
+        ]
+        if rotates and faulty:
             yield Problem(
                 f"{key}.istio.version" if cluster.access.rotate else f"{ROOT}.access.rotate",
-                f"istiod {number} of {cluster.name} loses the endpoints of a cluster whose token is made anew "
+                f"istiod {faulty[0]} of {cluster.name} loses the endpoints of a cluster whose token is made anew "
                 "(istio#61043)",
                 "Upgrade to 1.30.4 or later first",
             )
