@@ -1,9 +1,6 @@
 """Clusters that are not as they should be: a clear message with the cure, before anything is touched."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,22 +9,12 @@ import pytest
 import yaml
 from kubernetes import client
 
-from cli.project import ROOT
 from live.client import api_client
 from tests.lab.istioctl import Istioctl
+from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
-
-
-def spanmesh(stack: LabStack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "cli", *arguments, "--stack", stack.name, "--cwd", str(stack.project)],
-        env={**os.environ, **stack.environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def other_kubeconfig(stack: LabStack, change: Callable[[dict[str, Any]], None]) -> str:

@@ -16,7 +16,7 @@ from live.client import api_client
 from live.helm_records import helm_records
 from live.kubeconfig import ClusterAccess
 from live.policy.api import Api, Kind
-from tests.lab.faults.spanmesh import spanmesh
+from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
 DONE = r" (?:created|updated|deleted) \("

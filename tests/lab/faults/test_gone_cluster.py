@@ -12,8 +12,8 @@ from live.client import api_client
 from live.load import LoadResult, constant_requests
 from live.remote_clusters import istiods
 from live.remote_tokens import reader_tokens
-from tests.lab.faults.spanmesh import spanmesh
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
+from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab

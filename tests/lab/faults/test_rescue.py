@@ -10,9 +10,9 @@ import pytest
 
 from tests.lab.faults.runs import running, settled
 from tests.lab.faults.small_disk import small_disk
-from tests.lab.faults.spanmesh import spanmesh, started
 from tests.lab.faults.under_load import under_load
 from tests.lab.shared_mesh.mirrored import Mirrored
+from tests.lab.spanmesh import spanmesh, started
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
