@@ -8,7 +8,8 @@ from health.check import State
 from health.observed import ObservedCluster, Trust, Unknown
 from health.standing.part import ClusterStanding, Part, worst
 from health.standing.rotation import live_stage
-from topology.root_rotation import Stage
+from topology import model
+from topology.root_rotation import Stage, stage_of
 
 NOTICE = timedelta(days=60)
 
@@ -30,13 +31,13 @@ class _Held:
     ends: datetime
 
 
-def certificates(cluster: ObservedCluster, now: datetime, declared: Stage = Stage.OLD) -> Part:
+def certificates(cluster: ObservedCluster, now: datetime, trust: model.Trust) -> Part:
     """Days that root, intermediate, istiod's own certificate and the tokens have left, and how far a rotation is.
 
     Args:
         cluster: what was seen of it.
         now: when it was seen.
-        declared: the stage of the root's replacement.
+        trust: as it is declared, with the stage of the root's replacement.
     """
     told = [(each, *_state(each, now)) for each in _held(cluster)]
     untold = (cluster.trust.reason,) if isinstance(cluster.trust, Unknown) else ()
@@ -44,8 +45,8 @@ def certificates(cluster: ObservedCluster, now: datetime, declared: Stage = Stag
     first: dict[str, int] = {}
     for each in sorted((each for each, _, _ in told), key=lambda each: each.ends):
         first.setdefault(each.what, days_left(each.ends, now))
-    stage = None if isinstance(cluster.trust, Unknown) else live_stage(cluster.trust, declared)
-    behind = _behind(cluster, stage, declared)
+    stage = None if isinstance(cluster.trust, Unknown) else live_stage(cluster.trust, trust)
+    behind = _behind(cluster, stage, stage_of(trust))
     states = [state for _, state, _ in told] + ([State.SKIPPED] if untold else [])
     days = [f"{what} {left} d" for what, left in first.items()]
     return Part(

@@ -11,7 +11,6 @@ from health.standing.reading import remotes
 from topology import Mesh, clients_of_gateway
 from topology.defaults import east_west_of, istio_of
 from topology.revisions import DEFAULT, declared_revisions, default_revision
-from topology.root_rotation import stage_of
 
 LOAD_BALANCER = "LoadBalancer"
 DEPENDENT: tuple[PartName, ...] = ("istiod", "gateway", "remotes", "certificates", "versions", "policy")
@@ -40,7 +39,7 @@ def _parts(mesh: Mesh, cluster: ObservedCluster, now: datetime, in_step: InStep 
         _istiod(cluster),
         _gateway(mesh, cluster),
         remotes(mesh, cluster),
-        certificates(cluster, now, stage_of(mesh.trust)),
+        certificates(cluster, now, mesh.trust),
         _versions(mesh, cluster, cluster.kubernetes),
         _policy(in_step),
     ]

@@ -20,6 +20,7 @@ from health.observed import (
 from health.standing import ClusterStanding, InStep, Part, PartName, exit_code, expiries, standing
 from health.standing.lifetimes import certificates
 from tests.unit.health.facts import NOW, certificate, cluster, declared, istiod, kubeconfig, observed, trust
+from topology import model
 from topology.model import Istio
 from topology.root_rotation import Stage
 
@@ -137,6 +138,12 @@ def test_while_a_root_is_replaced_the_one_that_ends_first_is_shown() -> None:
     assert "root 100 d" in part("certificates", trust=Trust((), roots)).text
 
 
+def at(stage: Stage, root: str = "generated") -> model.Trust:
+    """Trust declared at a stage."""
+    rotation = None if stage is Stage.OLD else {"stage": stage.value}
+    return model.Trust.model_validate({"root": root, "rotation": rotation})
+
+
 ROOT, SUCCESSOR = certificate("root", "root", 3000), certificate("successor", "successor", 3650)
 
 
@@ -152,7 +159,7 @@ ROOT, SUCCESSOR = certificate("root", "root", 3000), certificate("successor", "s
 def test_the_stage_of_a_rotation_is_told_by_what_signs_and_is_trusted(
     roots: tuple[Certificate, ...], signs: str, declared_stage: Stage, text: str
 ) -> None:
-    found = certificates(cluster(1, trust=replace(trust(1, signs), roots=roots)), NOW, declared_stage)
+    found = certificates(cluster(1, trust=replace(trust(1, signs), roots=roots)), NOW, at(declared_stage))
     assert (found.state, found.reasons) == (State.OK, ())
     assert found.text.startswith(text)
     assert found.facts["rotation"] is declared_stage
@@ -160,13 +167,23 @@ def test_the_stage_of_a_rotation_is_told_by_what_signs_and_is_trusted(
 
 def test_a_cluster_that_is_not_at_the_declared_stage_warns_with_the_command_that_goes_on() -> None:
     lagging = replace(trust(1), roots=(ROOT, SUCCESSOR))
-    found = certificates(cluster(1, trust=lagging), NOW, Stage.NEW_SIGNS)
+    found = certificates(cluster(1, trust=lagging), NOW, at(Stage.NEW_SIGNS))
     assert found.state is State.WARNING
     [reason] = found.reasons
     assert reason.startswith("its root's replacement is at stage both-trusted, new-signs is declared")
     assert "`spanmesh rotate root`" in reason
     three = replace(trust(1), roots=(ROOT, SUCCESSOR, certificate("third", "third", 3650)))
-    assert certificates(cluster(1, trust=three), NOW).reasons == (), "roots of other hands are no rotation"
+    assert certificates(cluster(1, trust=three), NOW, at(Stage.OLD)).reasons == (), (
+        "roots of other hands are no rotation"
+    )
+
+
+def test_a_provided_text_with_several_roots_is_no_rotation() -> None:
+    several = replace(trust(1), roots=(ROOT, SUCCESSOR))
+    found = certificates(cluster(1, trust=several), NOW, at(Stage.OLD, "provided"))
+    assert (found.state, found.reasons, found.facts["rotation"]) == (State.OK, (), Stage.OLD)
+    unfinished = certificates(cluster(1, trust=several), NOW, at(Stage.OLD))
+    assert unfinished.reasons[0].startswith("its root's replacement is at stage both-trusted, old is declared")
 
 
 def test_everything_that_ends_is_listed_with_the_first_to_end_first_and_a_shared_root_once() -> None:
