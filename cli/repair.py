@@ -1,4 +1,4 @@
-"""`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records."""
+"""`spanmesh repair`: clear what an interrupted `pulumi up` left in Helm's records, and of field managers."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from cli.options import Cwd
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError, PulumiStack
 from live.helm_records import delete_records, helm_records
+from live.state.stale_managers import applied, take_out_stale_managers
 from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE
 from topology.revisions import istiods
 
@@ -24,12 +25,14 @@ def repair(
 ) -> None:
     """Delete Helm's records of releases that are unfinished, or that the stack's state does not know.
 
-    A release without any record goes out of the state. `pulumi up` can then go on: what Helm had already made stays,
-    and is taken up again.
+    A release without any record goes out of the state. Objects that an interrupted run made, and the next one once
+    more, become this stack's alone again: else a change of them ends in `Server-Side Apply field conflict`. `pulumi up`
+    can then go on: what was already made stays, and is taken up again.
     """
     declared = load_stack(stack, cwd)
     pulumi = PulumiStack(cwd, declared.name, {})
-    known = _releases_in_state(pulumi)
+    resources: list[dict[str, Any]] = pulumi.read("stack", "export")["deployment"].get("resources") or []
+    known, objects = _releases_in_state(resources), applied(resources)
     declared_istiods = istiods(declared.mesh)
     for name, access in declared.accesses.items():
         own = {BASE_RELEASE, ISTIOD_RELEASE, *declared_istiods.get(name, ()), *(r for c, r in known if c == name)}
@@ -42,7 +45,9 @@ def repair(
         gone = {release: urn for (cluster, release), urn in known.items() if cluster == name and release not in kept}
         if gone:
             _forget(pulumi, gone.values())
+        twice = take_out_stale_managers(access, [each for each in objects if each.cluster == name])
         said = [f"deleted {record}" for record in wrong] + [f"{release} is taken out of the state" for release in gone]
+        said += [f"{each} is no longer held by an interrupted run too" for each in twice]
         err.print(f"cluster {name}: " + (", ".join(said) or "nothing to repair"))
 
 
@@ -54,9 +59,8 @@ def _forget(stack: PulumiStack, urns: Iterable[str]) -> None:
         raise PulumiError(f"`pulumi refresh` of stack {stack.name} failed:\n{ended.stdout}")
 
 
-def _releases_in_state(stack: PulumiStack) -> dict[tuple[str, str], str]:
+def _releases_in_state(resources: Iterable[dict[str, Any]]) -> dict[tuple[str, str], str]:
     """The URN of each Helm release that Pulumi knows, by cluster and release name."""
-    resources: list[dict[str, Any]] = stack.read("stack", "export")["deployment"].get("resources") or []
     return {
         # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
         (resource["provider"].split("::")[-2], resource["outputs"]["name"]): resource["urn"]

@@ -7,9 +7,21 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from tests.lab.faults.runs import DONE, accounted, applied, go_on, in_state, killed, resources, running, settled
+from tests.lab.faults.runs import (
+    APPLIES,
+    DONE,
+    accounted,
+    applied,
+    go_on,
+    in_state,
+    killed,
+    resources,
+    running,
+    settled,
+)
 from tests.lab.left_overs import left_in
 from tests.lab.shared_mesh.mirrored import Mirrored
+from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -115,4 +127,25 @@ def test_a_first_update_killed_at_many_points_is_run_again(mesh: LabStack, tmp_p
     # What a run had begun to create Pulumi warns of in every update until it is told that all is there.
     cleared = mesh.attempt("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
     assert cleared.returncode == 0, cleared.stdout
+    # What a killed run made, and the next one once more, both hold: neither could change it.
+    twice = twice_held(mesh)
+    repaired = spanmesh(mesh, "repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert ("is no longer held by an interrupted run too" in repaired.stderr) == bool(twice), (twice, repaired.stderr)
+    assert twice_held(mesh) == []
+    change(mesh, "after it was killed")
+    mesh.up()
     settled(mesh)
+
+
+def twice_held(mesh: LabStack) -> list[str]:
+    """The objects that two runs of Pulumi hold fields of."""
+    ended = mesh.attempt("refresh", "--yes", "--skip-preview")
+    assert ended.returncode == 0, ended.stdout
+    found = []
+    for each in resources(mesh):
+        metadata = (each.get("outputs") or {}).get("metadata")
+        entries = metadata.get("managedFields") or [] if isinstance(metadata, dict) else []
+        if len({entry["manager"] for entry in entries if entry["manager"].startswith(APPLIES)}) > 1:
+            found.append(each["urn"])
+    return found

@@ -1,5 +1,7 @@
 """`pulumi destroy` takes everything of the mesh back, and another `pulumi up` works: with the article's Istio."""
 
+from typing import Any
+
 import pytest
 
 from cli.demo import silent_cells
@@ -15,18 +17,33 @@ from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
 
+THEIRS = "payments"
+PARTNER = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "ServiceEntry",
+    "metadata": {"name": "partner", "namespace": THEIRS},
+    "spec": {"hosts": ["partner.example.com"], "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}]},
+}
 
-def test_destroy_leaves_nothing(mesh: LabStack) -> None:
+
+def theirs(mirrored: Mirrored) -> list[dict[str, Any]]:
+    """What users have made in cluster1, as it stands."""
+    kubectl = mirrored.kubectl("cluster1")
+    return [kubectl.get("namespace", THEIRS), kubectl.get("-n", THEIRS, "serviceentry", "partner")]
+
+
+def test_destroy_leaves_nothing_of_the_mesh_and_what_users_have_made_as_it_was(mirrored: Mirrored) -> None:
+    mesh, kubectl = mirrored.stack, mirrored.kubectl("cluster1")
     assert left_in(mesh.accesses["cluster1"])["namespaces"] == ["istio-system", "sample"]
+    metadata = {"name": THEIRS, "labels": {"istio-injection": "enabled"}}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, PARTNER)
+    before = theirs(mirrored)
     mesh.destroy()
-    for cluster in ("cluster1", "cluster2"):
-        assert left_in(mesh.accesses[cluster]) == {
-            "namespaces": [],
-            "webhooks": [],
-            "load balancers": [],
-            "custom objects": [],
-            "cluster roles": [],
-        }
+    after, left = theirs(mirrored), {name: left_in(access) for name, access in mesh.accesses.items()}
+    kubectl("delete", "namespace", THEIRS)
+    assert after == before
+    nothing: dict[str, list[str]] = {kind: [] for kind in left["cluster2"]}
+    assert left == {"cluster1": {**nothing, "custom objects": ["partner"]}, "cluster2": nothing}
 
 
 def test_a_second_up_works_and_so_does_the_articles_istio_by_one_value(
