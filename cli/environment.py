@@ -40,7 +40,8 @@ def lab_environment(lab: Lab, tools: Mapping[str, Tool]) -> dict[str, str]:
     return {
         **pulumi_environment(lab.folder, tools),
         "KUBECONFIG": str(lab.merged_kubeconfig()),
-        "PULUMI_BACKEND_URL": f"file://{backend}",
+        # Without metadata: a kill may leave their file empty beside a whole state, which Pulumi refuses then.
+        "PULUMI_BACKEND_URL": f"file://{backend}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": LAB_PASSPHRASE,
         "SPANMESH_LAB": lab.name,
     }

@@ -8,13 +8,9 @@ from time import sleep
 
 import pytest
 
-from health.checks import CHECKS
-from health.examination import examine
-from live.kubeconfig import ClusterAccess
-from live.load import requests_at_once
-from live.observed import observe
 from live.pod_port import pod_http
 from live.traffic import REQUEST_SECONDS
+from tests.lab.faults.findings import codes
 from tests.lab.faults.under_load import shown, under_load
 from tests.lab.kubectl import Kubectl, eventually
 from tests.lab.shared_mesh.mirrored import HOST, NAMESPACE, Mirrored
@@ -26,23 +22,10 @@ SERVICE, DEPLOYMENT = "service/istio-eastwestgateway", "deployment/istio-eastwes
 NOBODYS = "203.0.113.7"
 
 
-def codes(mirrored: Mirrored) -> set[tuple[str, str]]:
-    """What `spanmesh diagnose` finds without a probe, by code and place."""
-    stack = mirrored.stack.load()
-    results = examine(observe(stack.mesh, stack.accesses), [each for each in CHECKS if not each.check.probe])
-    return {(each.cause.code, each.where) for each in results if each.cause}
-
-
 def answered(mirrored: Mirrored, client: str, *servers: str) -> bool:
     """Whether just these clusters answer one's client, and no request fails."""
     result = mirrored.ask(10)[client]
     return set(result.answers) == set(servers) and not result.failures
-
-
-def all_answer(access: ClusterAccess) -> bool:
-    """Whether both clusters answer this one's client, and no request fails."""
-    result = requests_at_once(access, NAMESPACE, 10)
-    return set(result.answers) == {"cluster1", "cluster2"} and not result.failures
 
 
 def kill(kubectl: Kubectl, labels: str) -> None:
@@ -150,27 +133,3 @@ def test_an_address_that_is_lost_or_changed_never_makes_clients_send_to_addresse
     assert seen <= {f"{before}:15443", f"{other}:15443"}, seen
     assert eventually(lambda: now() == {f"{before}:15443"})
     assert eventually(lambda: codes(mirrored) == set()), codes(mirrored)
-
-
-def test_a_region_whose_node_is_lost_with_the_gateway_answers_again_by_itself(mirrored: Mirrored) -> None:
-    # The lab's regions have one node: with the gateway go the API server and everything else.
-    with under_load(mirrored, "cluster1") as load:
-        sleep(1)
-        load.note("lost")
-        with mirrored.lab.faults.node_down("cluster2"):
-            sleep(2 * REQUEST_SECONDS)
-            load.note("up")
-            found = codes(mirrored)
-        load.note("back")
-        # The client of cluster2 is not up yet either.
-        assert eventually(lambda: all_answer(mirrored.accesses["cluster1"]), 180)
-        load.note("normal")
-        sleep(1)
-    load.show("node of cluster2 lost")
-    print(f"remote answers {load.again('cluster1', 'cluster2', 'back'):.1f} s after the node was back")  # noqa: T201
-    # Every second request hangs until its client gives up, as when the WAN is cut; what its own region answers is good.
-    assert set(shown(answers := load.between("cluster1", "lost", "up"))) >= {"cluster1"}
-    assert {each.status for each in answers} <= {200, 0, 503, 504}
-    assert [each for each in load.after("cluster1", "normal") if each.status != 200] == []
-    assert ("SM611", "cluster2") in found
-    assert eventually(lambda: codes(mirrored) == set(), 120), codes(mirrored)
