@@ -48,7 +48,7 @@ def repair(
         twice = take_out_stale_managers(access, [each for each in objects if each.cluster == name])
         said = [f"deleted {record}" for record in wrong] + [f"{release} is taken out of the state" for release in gone]
         said += [f"{each} is no longer held by an interrupted run too" for each in twice]
-        err.print(f"cluster {name}: " + (", ".join(said) or "nothing to repair"))
+        err.print(f"cluster {name}: " + (", ".join(said) or "nothing to repair"), soft_wrap=True)
 
 
 def _forget(stack: PulumiStack, urns: Iterable[str]) -> None:
