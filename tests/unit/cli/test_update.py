@@ -16,10 +16,15 @@ from cli.update import update
 LOCKED = "error: the stack is currently locked by 1 lock(s). Either wait or delete the lock file with `pulumi cancel`."
 
 
-def stack(folder: Path, script: str) -> PulumiStack:
-    """A stack whose Pulumi is a shell script."""
+EXPORTED = '{"deployment": {"pending_operations": [%s]}}'
+CACERTS = '{"resource": {"urn": "urn:pulumi:test::spanmesh::kubernetes:core/v1:Secret::mesh-cacerts"}}'
+
+
+def stack(folder: Path, script: str, pending: str = "") -> PulumiStack:
+    """A stack whose Pulumi is a shell script, but for what it exports."""
     program = folder / "pulumi"
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    export = f"if [ $1 = stack ]; then echo '{EXPORTED % pending}'; exit; fi"
+    program.write_text(f"#!/bin/sh\n{export}\n{script}\n")
     program.chmod(0o755)
     return PulumiStack(folder, "test", {"PATH": f"{folder}:/usr/bin:/bin"})
 
@@ -59,6 +64,16 @@ def test_the_lock_of_another_machine_or_of_a_pulumi_that_runs_is_left_and_the_cu
     with pytest.raises(PulumiError, match=rf"locked by pid {pid} on {host}.*pulumi cancel --stack test"):
         update(locked(tmp_path, host, pid))
     assert not (tmp_path / "cancelled").exists()
+
+
+@pytest.mark.parametrize(("pending", "refreshes"), [("", False), (CACERTS, True)], ids=["whole", "broken off"])
+def test_after_a_run_that_broke_off_the_clusters_are_read_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], pending: str, refreshes: bool
+) -> None:
+    update(stack(tmp_path, 'echo "$@" >ran', pending))
+    assert ("--refresh" in (tmp_path / "ran").read_text().split()) == refreshes
+    said = " ".join(capfd.readouterr().err.split())
+    assert ("An earlier run broke off in the middle of mesh-cacerts" in said) == refreshes
 
 
 def test_an_update_that_fails_is_shown_and_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
