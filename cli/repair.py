@@ -10,11 +10,10 @@ from cli.options import Cwd
 from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiError, PulumiStack
 from live.helm_records import delete_records, helm_records
+from live.state.deployment import RELEASE, cluster_of, resources
 from live.state.stale_managers import applied, take_out_stale_managers
 from topology.defaults import BASE_RELEASE, ISTIOD_RELEASE
 from topology.revisions import istiods
-
-RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def repair(
@@ -31,8 +30,8 @@ def repair(
     """
     declared = load_stack(stack, cwd)
     pulumi = PulumiStack(cwd, declared.name, {})
-    resources: list[dict[str, Any]] = pulumi.read("stack", "export")["deployment"].get("resources") or []
-    known, objects = _releases_in_state(resources), applied(resources)
+    state = resources(pulumi.read("stack", "export"))
+    known, objects = _releases_in_state(state), applied(state)
     declared_istiods = istiods(declared.mesh)
     for name, access in declared.accesses.items():
         own = {BASE_RELEASE, ISTIOD_RELEASE, *declared_istiods.get(name, ()), *(r for c, r in known if c == name)}
@@ -59,11 +58,10 @@ def _forget(stack: PulumiStack, urns: Iterable[str]) -> None:
         raise PulumiError(f"`pulumi refresh` of stack {stack.name} failed:\n{ended.stdout}")
 
 
-def _releases_in_state(resources: Iterable[dict[str, Any]]) -> dict[tuple[str, str], str]:
+def _releases_in_state(state: Iterable[dict[str, Any]]) -> dict[tuple[str, str], str]:
     """The URN of each Helm release that Pulumi knows, by cluster and release name."""
     return {
-        # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
-        (resource["provider"].split("::")[-2], resource["outputs"]["name"]): resource["urn"]
-        for resource in resources
-        if resource["type"] == RELEASE and "name" in resource.get("outputs", {})
+        (cluster, resource["outputs"]["name"]): resource["urn"]
+        for resource in state
+        if resource["type"] == RELEASE and "name" in resource.get("outputs", {}) and (cluster := cluster_of(resource))
     }

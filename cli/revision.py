@@ -102,8 +102,7 @@ def default(
     """
 
     def swapped(name: str, istio: Istio) -> Istio:
-        if revision not in {each.name for each in declared_revisions(istio)}:
-            raise MeshConfigError([unknown(revision, name, istio)])
+        _has(istio, revision, name)
         return with_default(istio, revision)
 
     now, accesses = _changed(stack, cwd, cluster, yes, swapped)
@@ -128,8 +127,7 @@ def remove(
     """
 
     def without(name: str, istio: Istio) -> Istio:
-        if revision not in {each.name for each in declared_revisions(istio)}:
-            raise MeshConfigError([unknown(revision, name, istio)])
+        _has(istio, revision, name)
         if revision == default_revision(istio).name:
             others = " or ".join(each.name for each in declared_revisions(istio)[1:]) or "another one"
             cure = f"Make {others} the default one first: `spanmesh revision default`"
@@ -186,6 +184,11 @@ def move(
     if behind:
         raise typer.Exit(FAILED)
     step(f"Every proxy of {', '.join(namespaces)} is of {to}")
+
+
+def _has(istio: Istio, revision: str, cluster: str) -> None:
+    if revision not in {each.name for each in declared_revisions(istio)}:
+        raise MeshConfigError([unknown(revision, cluster, istio)])
 
 
 def _leading(istio: Istio) -> set[str]:

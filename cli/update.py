@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from cli.console import step
 from cli.pulumi import PulumiError, PulumiStack
+from live.state.deployment import name_of
 
 # As Pulumi's own backends say it (pulumi: pkg/backend/diy/lock.go).
 LOCKED = "the stack is currently locked by"
@@ -45,7 +46,7 @@ def _options(stack: PulumiStack) -> list[str]:
     broken_off = stack.read("stack", "export")["deployment"].get("pending_operations")
     if not broken_off:
         return []
-    names = ", ".join(str(each["resource"]["urn"]).rpartition("::")[2] for each in broken_off)
+    names = ", ".join(name_of(each["resource"]["urn"]) for each in broken_off)
     step(f"An earlier run broke off in the middle of {names}: the clusters are read first")
     return ["--refresh"]
 

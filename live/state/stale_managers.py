@@ -17,7 +17,7 @@ from live.drift.objects import Objects
 from live.kubeconfig import ClusterAccess
 from live.policy.api import Api
 from live.reachability import explained
-from live.state.deployment import RELEASE
+from live.state.deployment import RELEASE, cluster_of
 
 OF_PULUMI = re.compile(r"pulumi-kubernetes-[0-9a-f]{8}")
 # Somebody has changed the object meanwhile: a conflict, and what a JSON patch says whose test fails.
@@ -60,10 +60,8 @@ def applied(resources: Iterable[Mapping[str, Any]]) -> list[Applied]:
         metadata = outputs.get("metadata")
         if not each["type"].startswith("kubernetes:") or each["type"] == RELEASE or not isinstance(metadata, Mapping):
             continue
-        if manager := outputs.get("__fieldManager"):
-            # A provider's reference ends in ::<name>::<id>, and its name is the cluster's.
-            cluster, namespace = each["provider"].split("::")[-2], metadata.get("namespace") or ""
-            kind = (outputs["apiVersion"], outputs["kind"])
+        if (manager := outputs.get("__fieldManager")) and (cluster := cluster_of(each)):
+            kind, namespace = (outputs["apiVersion"], outputs["kind"]), metadata.get("namespace") or ""
             found.append(Applied(cluster, *kind, namespace, metadata["name"], manager))
     return found
 

@@ -84,7 +84,7 @@ def seen(access: ClusterAccess) -> Seen:
         found = {each["metadata"]["name"]: each for each in api.list(DEPLOYMENTS, NAMESPACE)}
         crds = own_crds(api, releases.get(BASE_RELEASE))
         tags = [_labels(each) for each in api.list(INJECTORS, selector=TAG_LABEL)]
-        asked = dict(_asked(each) for each in api.list(NAMESPACES) if _asked(each)[1])
+        asked = {name: named for name, named in map(_asked, api.list(NAMESPACES)) if named}
     istiods = {
         name: _version(name, releases, found)
         for name in sorted({*releases, *found} - {BASE_RELEASE})

@@ -11,7 +11,7 @@ from live.upgrade.proxies import running_proxies
 from topology import Mesh
 from topology.defaults import istio_of
 from topology.model import Istio
-from topology.revisions import declared_revisions, default_revision, istiod_of
+from topology.revisions import DEFAULT, declared_revisions, default_revision, istiod_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _of_cluster(istio: Istio, access: ClusterAccess) -> list[ListedRevision]:
             name == default,
             tuple(sorted(tag for tag, target in istio.tags.items() if target == name)),
             found.pods.get(istiod_of(name), 0),
-            tuple(sorted(each for each in has.gateways if has.injected_by.get(each, "default") == name)),
+            tuple(sorted(each for each in has.gateways if has.injected_by.get(each, DEFAULT) == name)),
             {where: number for (revision, where), number in sorted(counted.items()) if revision == name},
         )
         for name in names

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cli import repair
 from cli.app import app
 from live.helm_records import HelmRecord
+from live.state.deployment import RELEASE
 from topology import load_mesh
 
 URN = "urn:pulumi:test::spanmesh::Mesh$kubernetes:helm.sh/v3:Release::mesh-cluster1-control-plane-{}"
@@ -28,7 +29,7 @@ class Stack:
     def read(self, *arguments: str) -> Any:
         releases = [
             {
-                "type": repair.RELEASE,
+                "type": RELEASE,
                 "urn": URN.format(chart),
                 "provider": "urn:pulumi:test::spanmesh::pulumi:providers:kubernetes::cluster1::id",
                 "outputs": {"name": release},
