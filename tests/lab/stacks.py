@@ -50,7 +50,8 @@ class LabStack:
         for name in LINKED:
             (project / name).symlink_to(ROOT / name)
         example = yaml.safe_load((ROOT / f"stacks/Pulumi.{like}.yaml").read_text())
-        own = {"PULUMI_BACKEND_URL": f"file://{project / 'backend'}", "PULUMI_CONFIG_PASSPHRASE": "test"}
+        backend = f"file://{project / 'backend'}?metadata=skip"  # as the lab's (docs/reliability.md)
+        own = {"PULUMI_BACKEND_URL": backend, "PULUMI_CONFIG_PASSPHRASE": "test"}
         stack = cls(project, {**environment, **own}, config=example["config"])
         stack.write()
         selected = stack.pulumi.select()
