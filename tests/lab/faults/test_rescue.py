@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from health.trust_change import HeldTrust
+from live.trust.held import read_all_held
 from tests.lab.faults.runs import running, settled
 from tests.lab.faults.small_disk import small_disk
 from tests.lab.faults.under_load import under_load
+from tests.lab.rotation.command import rotate
 from tests.lab.shared_mesh.mirrored import Mirrored
 from tests.lab.spanmesh import spanmesh, started
 from tests.lab.stacks import LabStack
@@ -128,4 +131,27 @@ def test_a_lost_state_is_rescued_even_by_a_run_that_was_killed_first(mirrored: M
         mesh.up()
     load.show("lost state")
     assert {name: load.failures(name) for name in load.results} == {"cluster1": [], "cluster2": []}
+    settled(mesh)
+
+
+def test_the_root_whose_key_was_lost_gives_way_to_one_that_the_state_has_the_key_of(mirrored: Mirrored) -> None:
+    mesh = mirrored.stack
+    lost = mesh.pulumi.outputs()["root"]["sha256"]
+    with under_load(mirrored) as load:
+        ended = rotate(mesh, "root")
+        assert ended.code == 0, ended.said
+    load.show("root after a rescue")
+    assert {name: load.failures(name) for name in load.results} == {"cluster1": [], "cluster2": []}
+    mesh.read()
+    assert "root" not in mesh.mesh["trust"]
+    assert mesh.pulumi.outputs()["root"]["sha256"] != lost
+    held = read_all_held(mesh.accesses)
+    trusted = {
+        root.fingerprint
+        for each in held.values()
+        if isinstance(each, HeldTrust)
+        for proxy in each.proxies
+        for root in proxy.roots
+    }
+    assert trusted == {mesh.pulumi.outputs()["root"]["sha256"]}
     settled(mesh)
