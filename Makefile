@@ -2,8 +2,6 @@
 PY := .venv/bin/python
 NEWEST := .venv-newest/bin/python
 .DEFAULT_GOAL := help
-# Seen green, but not in a row with the others since they were mended; an own run of them is `pytest FILE`.
-NOT_YET := $(addprefix tests/lab/,rotation $(addprefix faults/,test_interrupted_update.py test_lost_node.py test_rescue.py))
 .PHONY: help demo test check unit unit-lab unit-newest browser-test lab-test reference venv lock clean
 
 help: ## list the targets
@@ -39,7 +37,7 @@ browser-test: venv ## the report in a headless Chromium (installed where this is
 lab-test: venv ## tests against real clusters, in two labs of their own side by side (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.
 	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install; fi
-	$(PY) -m pytest tests/lab $(NOT_YET:%=--ignore=%) --numprocesses=2 --durations=15
+	$(PY) -m pytest tests/lab --numprocesses=2 --durations=15
 
 reference: venv ## write docs/configuration.md and the JSON Schemas anew from the models
 	./spanmesh reference
