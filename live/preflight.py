@@ -1,6 +1,6 @@
 """What has to be true of the clusters before anything of the mesh is touched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,9 +22,10 @@ from live.made_clusters import (
     uids_output,
 )
 from live.nodes import NodeFacts, node_facts, overlap
-from live.ownership import foreign_objects
 from live.reachability import UnreachableError, explained
 from live.removed_clusters import removed_clusters, silent
+from live.takeover.charts import foreign_objects
+from live.takeover.gateways import gateways_in_the_way, gateways_of
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
 from topology.checks.keys import cluster_keys
@@ -78,7 +79,8 @@ def preflight(mesh: Mesh, accesses: Mapping[str, ClusterAccess]) -> PreflightRep
     keys = {cluster.name: key for key, cluster in cluster_keys(mesh)}
     with ThreadPoolExecutor(max_workers=len(accesses)) as pool:
         futures = {
-            name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name))) for name, access in accesses.items()
+            name: pool.submit(_cluster, access, istio_of(mesh, mesh.cluster(name)), gateways_of(mesh.cluster(name)))
+            for name, access in accesses.items()
         }
     found: dict[str, _Found] = {}
     for name, future in futures.items():
@@ -142,14 +144,14 @@ def _other_regions(mesh: Mesh, keys: Mapping[str, str], found: Mapping[str, _Fou
             )
 
 
-def _cluster(access: ClusterAccess, istio: Istio) -> _Found:
+def _cluster(access: ClusterAccess, istio: Istio, gateways: Sequence[str]) -> _Found:
     ids = cluster_ids(access)
     # It answered a moment ago; on a busy machine the next answer may still come too late.
     with explained(access, "looking for what another installer left"):
-        return _Found(ids, node_facts(access), _left_overs(access, istio))
+        return _Found(ids, node_facts(access), _left_overs(access, istio, gateways))
 
 
-def _left_overs(access: ClusterAccess, istio: Istio) -> list[tuple[str, str]]:
+def _left_overs(access: ClusterAccess, istio: Istio, gateways: Sequence[str]) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
     if records := [str(record) for record in helm_records(access) if record.pending]:
         problems.append(
@@ -158,7 +160,7 @@ def _left_overs(access: ClusterAccess, istio: Istio) -> list[tuple[str, str]]:
                 "Run `spanmesh repair`, then `pulumi up` again",
             )
         )
-    elif objects := foreign_objects(access, istio):
+    elif objects := [*foreign_objects(access, istio), *gateways_in_the_way(access, gateways)]:
         named = ", ".join(str(item) for item in objects[:SHOWN])
         more = f" and {len(objects) - SHOWN} more" if len(objects) > SHOWN else ""
         problems.append(

@@ -79,7 +79,8 @@ def _give_up(reader: str, missing: Missing, seconds: float) -> None:
         )
     pulumi.log.warn(
         f"cluster {reader}: its istiod does not read all of its peers yet:{lines}\n"
-        "Check that it reaches their API servers at the `apiServer` of the stack file"
+        "Check that it reaches their API servers at the `apiServer` of the stack file. Where another installer made "
+        "the mesh, `spanmesh adopt` has it read by the stack's own remote Secret"
     )
 
 

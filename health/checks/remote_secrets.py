@@ -42,7 +42,8 @@ EXTRA = Cause(
     symptom="Requests go to a cluster that should get none; or a new token of the mesh is not taken",
     cause="A remote Secret has a key too many, or another Secret with the label istio/multiCluster=true gives the same "
     "cluster: istiod follows the one that it saw first",
-    cure="Delete what the mesh does not declare: the Secret that the message names; `pulumi up --refresh` for a key",
+    cure="A key: `pulumi up --refresh`. Another Secret: `spanmesh adopt` takes it out and has istiod read the mesh's "
+    "own at once; deleted by hand, istiod lets go of the cluster until it restarts",
     source="https://github.com/istio/istio/issues/36365",
 )
 STALE = Cause(

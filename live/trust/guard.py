@@ -36,11 +36,10 @@ STRANGE = (
 )
 STRANGE_ALONE = (
     "Have that root sign an intermediate for each of them, and give root and intermediates in the stack file: "
-    'docs/security.md, "Take over a running Istio", has the commands'
+    "docs/takeover.md has the commands"
 )
 STRANGE_AMONG_OTHERS = (
-    "A cluster joins the mesh once its proxies trust the mesh's root, or while it runs none: docs/security.md, "
-    '"Take over a running Istio"'
+    "A cluster joins the mesh once its proxies trust the mesh's root, or while it runs none: docs/takeover.md"
 )
 LATER = (
     "Proxies get roots and certificates by themselves, within two minutes after the stage before: run `pulumi up` "

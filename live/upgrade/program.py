@@ -8,7 +8,7 @@ from functools import partial
 import pulumi
 
 from live.kubeconfig import ClusterAccess
-from live.ownership import templates_crds
+from live.takeover.charts import templates_crds
 from live.upgrade import rollout
 from live.upgrade.crd_ownership import take_crds, told
 from live.upgrade.installed import Seen, seen_in, with_proxies

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from live.kubeconfig import ClusterAccess
-from live.ownership import templates_crds
+from live.takeover.charts import templates_crds
 from live.upgrade.installed import counted, seen
 from live.upgrade.proxies import Proxy, Workload, running_proxies
 from live.upgrade.rollout import KINDS, read, why_not_restartable

@@ -21,9 +21,9 @@ class Istioctl:
     version: str
     environment: dict[str, str]
 
-    def run(self, cluster: str, *arguments: str) -> str:
+    def run(self, cluster: str, *arguments: str, stdin: str | None = None) -> str:
         """Run a command against one cluster's context to a good end; returns what it printed."""
-        ended = self._ended(cluster, *arguments)
+        ended = self._ended(cluster, *arguments, stdin=stdin)
         assert ended.returncode == 0, ended.stderr + ended.stdout
         return ended.stdout
 
@@ -31,10 +31,11 @@ class Istioctl:
         """What a command prints whose exit code is part of its verdict."""
         return self._ended(cluster, *arguments).stdout
 
-    def _ended(self, cluster: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _ended(self, cluster: str, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.program), "--context", cluster, *arguments],
             env={**os.environ, **self.environment},
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

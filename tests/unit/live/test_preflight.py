@@ -6,6 +6,9 @@ from urllib3.exceptions import ReadTimeoutError
 
 from live import preflight
 from live.kubeconfig import ClusterAccess
+from live.made_clusters import ClusterIds
+from live.nodes import NodeFacts
+from live.takeover.gateways import DEPLOYMENTS, PODS_STAY, InTheWay
 from topology import load_mesh
 
 DOCUMENT = {
@@ -13,6 +16,11 @@ DOCUMENT = {
     "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
     "clusters": [{"name": "a", "cluster": {"server": "https://203.0.113.1:6443"}}],
 }
+
+
+CLUSTER = {"name": "cluster1", "network": "network1", "kubeconfig": {"path": "a"}, "apiServer": "https://a:6443"}
+MESH = load_mesh({"istio": {"version": "1.30.5", "hub": "docker.io/istio"}, "clusters": [CLUSTER]})
+ACCESSES = {"cluster1": ClusterAccess("cluster1", DOCUMENT)}
 
 
 def test_an_api_server_that_answers_once_and_then_no_more_is_named_and_no_crash(
@@ -25,9 +33,22 @@ def test_an_api_server_that_answers_once_and_then_no_more_is_named_and_no_crash(
     monkeypatch.setattr(preflight, "node_facts", lambda access: None)
     monkeypatch.setattr(preflight, "helm_records", lambda access: [])
     monkeypatch.setattr(preflight, "foreign_objects", silent)
-    cluster = {"name": "cluster1", "network": "network1", "kubeconfig": {"path": "a"}, "apiServer": "https://a:6443"}
-    mesh = load_mesh({"istio": {"version": "1.30.5", "hub": "docker.io/istio"}, "clusters": [cluster]})
-    report = preflight.preflight(mesh, {"cluster1": ClusterAccess("cluster1", DOCUMENT)})
+    report = preflight.preflight(MESH, ACCESSES)
     (problem,) = report.unreachable
     assert "cluster cluster1: its API server https://203.0.113.1:6443 does not answer" in str(problem)
     assert "Read timed out" in str(problem)
+
+
+def test_a_gateway_of_another_installer_is_named_with_the_command_that_takes_it_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployment = InTheWay(DEPLOYMENTS, "istio-eastwestgateway", PODS_STAY, stays=False, live={})
+    monkeypatch.setattr(preflight, "cluster_ids", lambda access: ClusterIds("uid", None))
+    monkeypatch.setattr(preflight, "node_facts", lambda access: NodeFacts())
+    monkeypatch.setattr(preflight, "helm_records", lambda access: [])
+    monkeypatch.setattr(preflight, "foreign_objects", lambda access, istio: [])
+    monkeypatch.setattr(preflight, "gateways_in_the_way", lambda access, gateways: [deployment])
+    (problem,) = preflight.preflight(MESH, ACCESSES).problems
+    assert "cluster cluster1: Istio objects of another installer are in the way" in str(problem)
+    assert "Deployment istio-system/istio-eastwestgateway" in str(problem)
+    assert "`spanmesh adopt`" in str(problem)

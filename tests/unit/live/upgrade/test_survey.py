@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from live.client import api_client
-from live.ownership import foreign_crds
+from live.takeover.charts import foreign_crds
 from live.upgrade.crd_ownership import take_crds
 from live.upgrade.installed import seen
 from live.upgrade.survey import surveyed

@@ -1,6 +1,6 @@
 """What stands in the way of an istiod, by the names that its chart gives."""
 
-from live.ownership import OF_BASE, of_istiod
+from live.takeover.charts import OF_BASE, of_istiod
 from topology.defaults import NAMESPACE
 from topology.revisions import Revision
 
