@@ -20,7 +20,7 @@ from live.made_clusters import refuse_lost
 from live.preflight import check_clusters
 from live.reachability import UnreachableError
 from live.release_failure import explain_failed_release
-from live.remote_sync import in_use
+from live.remote_access.sync import in_use
 from live.sources import Sources, engine_stack_outputs
 from live.trust.guard import guard_trust
 from live.upgrade.program import prepare_upgrade

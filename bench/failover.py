@@ -23,7 +23,7 @@ from bench.servers import wait_until
 from bench.table import print_table, spread
 from cli.console import err, fail
 from lab import Lab
-from live.load import requests_at_once
+from live.load.constant import requests_at_once
 
 CLUSTER = "cluster1"
 BETWEEN = [{"from": "cn-north-4", "to": "cn-east-3"}]

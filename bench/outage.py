@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.servers import end_servers, restore_servers, wait_until
 from live.kubeconfig import ClusterAccess
-from live.load import Answer, LoadResult, constant_requests, requests_at_once
+from live.load.constant import Answer, LoadResult, constant_requests, requests_at_once
 
 PAUSE_SECONDS = 0.02
 RETURN_SECONDS = 120

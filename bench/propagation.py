@@ -27,7 +27,7 @@ from bench.table import print_table, spread
 from cli.console import err
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.load import Load, LoadResult, constant_requests, requests_at_once
+from live.load.constant import Load, LoadResult, constant_requests, requests_at_once
 
 GROUP, VERSION, PLURAL, NAME = "networking.istio.io", "v1", "virtualservices", "helloworld"
 HOST = f"{NAME}.{NAMESPACE}.svc.cluster.local"

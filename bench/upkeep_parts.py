@@ -15,10 +15,10 @@ from cli.console import err
 from lab import Lab
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.load import Answer, Load, constant_requests
-from live.load_client import OK
-from live.sample_connections import connection_counts, counted_between, hidden_failures
-from live.watched_load import WatchedLoad, WatchedResult, ended_pods, pods_and_restarts, watched_requests
+from live.load.client import OK
+from live.load.connections import connection_counts, counted_between, hidden_failures
+from live.load.constant import Answer, Load, constant_requests
+from live.load.watched import WatchedLoad, WatchedResult, ended_pods, pods_and_restarts, watched_requests
 from topology.defaults import NAMESPACE as ISTIO_NAMESPACE
 
 CHANGED = "cluster2"

@@ -29,8 +29,8 @@ from cli.topology import topology
 from cli.upgrade import upgrade
 from cli.verify import verify
 from lab import LabError
+from live.load.traffic import NoClientError
 from live.reachability import UnreachableError
-from live.traffic import NoClientError
 from toolchain import ToolError
 from topology import MeshConfigError
 

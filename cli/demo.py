@@ -16,7 +16,7 @@ from cli.pulumi import PulumiStack
 from lab import Lab
 from lab.preflight import check_machine
 from lab.tools import tool_names
-from live.traffic import Row, traffic_matrix
+from live.load.traffic import Row, traffic_matrix
 from toolchain import Origin, Toolchain
 from topology import Mesh, links
 

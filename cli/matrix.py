@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from live.traffic import Cell, Row
+from live.load.traffic import Cell, Row
 
 
 def matrix_table(rows: Mapping[str, Row], clusters: list[str]) -> Table:

@@ -11,7 +11,7 @@ from cli.console import err, out
 from cli.options import AskedStack, Cwd, Format, Output
 from cli.project import ROOT, load_stack
 from live.reachability import UnreachableError
-from live.remote_tokens import ReaderToken, reader_tokens
+from live.remote_access.tokens import ReaderToken, reader_tokens
 
 
 def tokens(

@@ -5,7 +5,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from live.kubeconfig import ClusterAccess
-from live.workloads import why_not_ready
+from live.pods.readiness import why_not_ready
 from topology.defaults import NAMESPACE
 
 # Helm's words where a release stands in the cluster that is not in the stack's state, or not finished.

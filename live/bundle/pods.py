@@ -13,8 +13,8 @@ from urllib3.exceptions import HTTPError
 from live.bundle.archive import Archive
 from live.client import TIMEOUT
 from live.kubeconfig import ClusterAccess
-from live.pod_port import ENVOY_ADMIN, ISTIOD_DEBUG, ISTIOD_MONITORING, PodAnswerError, PodPortError, pod_http
-from live.proxy_container import PROXY
+from live.pods.port import ENVOY_ADMIN, ISTIOD_DEBUG, ISTIOD_MONITORING, PodAnswerError, PodPortError, pod_http
+from live.pods.proxy_container import PROXY
 from topology.defaults import NAMESPACE
 
 # Of one answer: what is larger is left out and said to be, so that memory stays bounded.

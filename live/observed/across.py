@@ -16,7 +16,7 @@ from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import policy_objects, proxies, workloads
 from live.observed.istiods import proxy_sync
-from live.pod_port import ISTIOD_DEBUG, PodPortError, pod_http
+from live.pods.port import ISTIOD_DEBUG, PodPortError, pod_http
 from live.policy.api import PODS, Api
 from live.policy.contents import alike
 from live.reachability import UnreachableError, explained

@@ -7,9 +7,9 @@ from kubernetes.client.exceptions import ApiException
 from health.observed import EastWestGateway, GatewayPod
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from live.proxy_container import PROXY
+from live.pods.proxy_container import PROXY
+from live.pods.readiness import is_ready, why_pod_not_ready
 from live.upgrade.image import tag
-from live.workloads import is_ready, why_pod_not_ready
 from topology.defaults import NAMESPACE, NETWORK_LABEL
 
 SERVICE = "istio-eastwestgateway"

@@ -5,7 +5,7 @@ from live.client import TIMEOUT
 from live.observed.asked import Asked
 from live.observed.gateway import SERVICE
 from live.observed.proxies import trust
-from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
+from live.pods.port import ENVOY_ADMIN, PodPortError, pod_http
 from topology.defaults import NAMESPACE
 
 # One that was left behind by a change of the root is mostly among the oldest.

@@ -9,9 +9,9 @@ from typing import Any
 from health.observed import Istiod, NetworkGateway, ProxySync
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from live.pod_port import ISTIOD_DEBUG, ISTIOD_MONITORING, PodPortError, pod_http
-from live.remote_clusters import clusterz
-from live.workloads import is_ready, why_pod_not_ready
+from live.pods.port import ISTIOD_DEBUG, ISTIOD_MONITORING, PodPortError, pod_http
+from live.pods.readiness import is_ready, why_pod_not_ready
+from live.remote_access.clusters import clusterz
 from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 from topology.revisions import DEFAULT, LABEL
 

@@ -15,7 +15,7 @@ from live.client import CONNECT_SECONDS, api_client
 from live.kubeconfig import ClusterAccess
 from live.observed.asked import Asked
 from live.observed.topics import TOPICS, Topic
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 from live.reachability import UnreachableError, explained
 from topology import Mesh
 

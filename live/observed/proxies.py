@@ -13,7 +13,7 @@ from health.observed import ProxySync, ProxyTrust
 from health.proxy import Door, Proxy, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
 from live.observed.certificates import facts
-from live.pod_port import ENVOY_ADMIN, PodHttp, PodPortError, pod_http
+from live.pods.port import ENVOY_ADMIN, PodHttp, PodPortError, pod_http
 
 # /clusters says twenty lines of every endpoint; all Services share their gateways, so a part of it says enough.
 BYTES = 16_000_000

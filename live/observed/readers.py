@@ -2,7 +2,7 @@
 
 from health.observed import Reader
 from live.observed.asked import Asked
-from live.remote_tokens import tokens_of_readers
+from live.remote_access.tokens import tokens_of_readers
 
 
 def read(asked: Asked) -> tuple[Reader, ...]:

@@ -13,7 +13,7 @@ from kubernetes.client.exceptions import ApiException
 from health.observed import RemoteKubeconfig
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from live.remote_tokens import token_expiry
+from live.remote_access.tokens import token_expiry
 from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 OWN_CA = "kube-root-ca.crt"

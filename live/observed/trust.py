@@ -10,8 +10,8 @@ from live.client import TIMEOUT
 from live.kubeconfig import ClusterAccess
 from live.observed.asked import Asked
 from live.observed.certificates import certificates, facts
-from live.pod_port import PodPortError, pod_socket
-from live.workloads import is_ready
+from live.pods.port import PodPortError, pod_socket
+from live.pods.readiness import is_ready
 from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 
 BUNDLE = "istio-ca-root-cert"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from live.proxy_container import proxy_container
+from live.pods.proxy_container import proxy_container
 from policy.world import Pods, Service, ServicePort
 
 # Of one ReplicaSet or revision: pods of a Deployment that differ in these alone are alike to policy.

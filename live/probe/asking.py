@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from live.pod_port import PodPortError, pod_socket
+from live.pods.port import PodPortError, pod_socket
 from live.probe import bootstrap
 from live.probe.objects import NAMESPACE, OUTSIDE, PROBE
 from live.probe.site import Site

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from health.observed import GatewayHandshake
 from live.observed.certificates import facts
-from live.pod_port import PodPortError, pod_http, pod_socket
+from live.pods.port import PodPortError, pod_http, pod_socket
 from live.probe import bootstrap
 from live.probe.objects import NAMESPACE, OUTSIDE, PROBE
 from live.probe.site import Site

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from live.pod_port import ENVOY_ADMIN, pod_http
+from live.pods.port import ENVOY_ADMIN, pod_http
 from live.probe.bootstrap import SERVER_PORT
 from live.probe.objects import HOST, NAMESPACE, PROBE
 from live.probe.site import Site

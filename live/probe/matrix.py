@@ -11,7 +11,7 @@ from kubernetes.client.exceptions import ApiException
 from health.matrix import Cell, Matrix, PlainText, Row, needed
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 from live.probe.asking import Answer, ask, plain_text
 from live.probe.hosts import Host, hosts
 from live.probe.objects import NAMESPACE

@@ -12,10 +12,10 @@ from kubernetes.client.exceptions import ApiException
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.pods.readiness import why_not_ready
 from live.probe import objects
 from live.probe.objects import NAMESPACE, OUTSIDE, PROBE, Owner
 from live.reachability import UnreachableError, explained
-from live.workloads import why_not_ready
 from topology import Mesh
 
 POLL_SECONDS = 0.2

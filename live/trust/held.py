@@ -13,9 +13,9 @@ from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.observed.proxies import trust
 from live.observed.trust import served_chain
-from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
+from live.pods.port import ENVOY_ADMIN, PodPortError, pod_http
+from live.pods.proxy_container import proxy_container, proxy_runs
 from live.policy.api import PODS, Api
-from live.proxy_container import proxy_container, proxy_runs
 from live.reachability import UnreachableError, explained
 from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
 

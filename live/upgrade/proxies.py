@@ -6,8 +6,8 @@ from typing import Any
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
+from live.pods.proxy_container import proxy_container
 from live.policy.api import PODS, Api, Kind
-from live.proxy_container import proxy_container
 from live.reachability import explained
 from live.upgrade.image import tag
 from topology.defaults import EAST_WEST_GATEWAY, INGRESS_GATEWAY, NAMESPACE

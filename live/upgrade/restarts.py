@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from live.kubeconfig import ClusterAccess
+from live.pods.readiness import why_not_ready
 from live.upgrade import rollout
 from live.upgrade.proxies import Workload
-from live.workloads import why_not_ready
 from topology.upgrade import Outdated
 
 

@@ -15,11 +15,11 @@ from envoy.endpoint import read_hosts
 from health.walk.facts import Pod, Policy, Port, Proxy, Service, Site, Unread
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_log import pod_log
-from live.pod_port import ENVOY_ADMIN, PodPortError, pod_http
+from live.pods.log import pod_log
+from live.pods.port import ENVOY_ADMIN, PodPortError, pod_http
+from live.pods.proxy_container import PROXY, proxy_container
 from live.policy.api import PODS, SERVICES, Api, Kind
 from live.policy.contents import is_ready
-from live.proxy_container import PROXY, proxy_container
 from live.reachability import UnreachableError, explained
 from topology.defaults import NAMESPACE, NETWORK_LABEL
 

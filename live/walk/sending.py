@@ -9,7 +9,7 @@ from health.walk.asked import Asked
 from health.walk.facts import Pod, Unread
 from health.walk.followed import Answer
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
+from live.pods.exec import pod_exec
 
 SECONDS = 10
 SHOWN = 200

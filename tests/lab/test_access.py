@@ -15,8 +15,8 @@ from kubernetes.client.exceptions import ApiException
 from cli.project import ROOT
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.load import constant_requests
-from live.remote_tokens import reader_tokens
+from live.load.constant import constant_requests
+from live.remote_access.tokens import reader_tokens
 from tests.lab.istioctl import Istioctl
 from tests.lab.stacks import LabStack
 

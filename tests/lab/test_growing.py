@@ -16,9 +16,9 @@ from cli.demo import silent_cells
 from cli.project import ROOT
 from lab import Lab
 from live.client import api_client
-from live.load import LoadResult, constant_requests
-from live.traffic import Row, traffic_matrix
-from live.watched_load import watched_requests
+from live.load.constant import LoadResult, constant_requests
+from live.load.traffic import Row, traffic_matrix
+from live.load.watched import watched_requests
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
 from tests.lab.left_overs import left_in

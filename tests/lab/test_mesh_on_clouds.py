@@ -7,7 +7,7 @@ import pytest
 from cli.demo import prove
 from lab import Lab
 from lab.plan import OUTSIDE_ADDRESS
-from live.traffic import traffic_matrix
+from live.load.traffic import traffic_matrix
 from tests.lab.kubectl import eventually, in_machine
 from tests.lab.stacks import LabStack
 

@@ -11,7 +11,7 @@ import pytest
 
 from cli.environment import ISTIO_CURRENT
 from lab import Lab
-from live.load import Load
+from live.load.constant import Load
 from tests.lab.kubectl import Kubectl
 from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack

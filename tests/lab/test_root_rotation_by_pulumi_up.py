@@ -18,7 +18,7 @@ from kubernetes import client
 
 from health.observed import Unknown
 from live.client import api_client
-from live.load import LoadResult, constant_requests
+from live.load.constant import LoadResult, constant_requests
 from live.trust.held import read_all_held
 from tests.lab.kubectl import eventually
 from tests.lab.stacks import LabStack

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from live.load import Load, constant_requests
+from live.load.constant import Load, constant_requests
 from tests.lab import article_mesh
 from tests.lab.article_mesh import GATEWAY, WORKLOADS
 from tests.lab.istioctl import Istioctl

@@ -17,8 +17,8 @@ from kubernetes import client
 from cli.demo import silent_cells
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.load import LoadResult, constant_requests
-from live.traffic import traffic_matrix
+from live.load.constant import LoadResult, constant_requests
+from live.load.traffic import traffic_matrix
 from tests.authority import Authority, root
 from tests.lab.kubectl import eventually
 from tests.lab.rotation.command import Ended, rotate

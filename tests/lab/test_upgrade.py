@@ -11,7 +11,7 @@ import pytest
 
 from cli.environment import ISTIO_CURRENT
 from lab import Lab
-from live.load import Load
+from live.load.constant import Load
 from live.upgrade.image import tag
 from tests.lab.kubectl import Kubectl, eventually
 from tests.lab.spanmesh import spanmesh

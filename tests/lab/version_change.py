@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import Lab
-from live.load import Load, constant_requests
+from live.load.constant import Load, constant_requests
 from tests.lab.kubectl import Kubectl
 from tests.lab.stacks import LabStack
 

@@ -7,7 +7,7 @@ from kubernetes.client.exceptions import ApiException
 
 from health.drill import Drill
 from live.client import TIMEOUT, api_client
-from live.pod_port import pod_http
+from live.pods.port import pod_http
 from live.probe import bootstrap
 from live.probe.drills.watch import Watch, watching
 from live.probe.objects import LABELS, NAMESPACE, PROBE, Json

@@ -9,9 +9,9 @@ from health.drill import Drill
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
 from live.observed.gateway import SERVICE
+from live.pods.readiness import is_ready
 from live.probe.drills.watch import Watch, watching
 from live.probe.run import Probe
-from live.workloads import is_ready
 from topology.defaults import NAMESPACE
 
 NAME = "gateway-kill"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from health.drill import Drill
 from health.observed import Observed, Unknown
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 from live.probe.drills.failover import NAME as FAILOVER
 from live.probe.drills.failover import failover
 from live.probe.drills.gateway_kill import NAME as GATEWAY_KILL

@@ -18,7 +18,7 @@ from live.probe.hosts import hosts
 from live.probe.run import Probe
 from live.probe.uninterrupted import uninterrupted
 from live.reachability import UnreachableError
-from live.remote_clusters import SYNCED, istiods
+from live.remote_access.clusters import SYNCED, istiods
 from topology.defaults import NAMESPACE, REMOTE_SECRET
 
 NAME = "token-rotation"

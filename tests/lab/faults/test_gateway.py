@@ -8,8 +8,8 @@ from time import sleep
 
 import pytest
 
-from live.pod_port import pod_http
-from live.traffic import REQUEST_SECONDS
+from live.load.traffic import REQUEST_SECONDS
+from live.pods.port import pod_http
 from tests.lab.faults.findings import codes
 from tests.lab.faults.under_load import shown, under_load
 from tests.lab.kubectl import Kubectl, eventually

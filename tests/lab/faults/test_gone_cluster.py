@@ -9,9 +9,9 @@ import pytest
 from kubernetes import client
 
 from live.client import api_client
-from live.load import LoadResult, constant_requests
-from live.remote_clusters import istiods
-from live.remote_tokens import reader_tokens
+from live.load.constant import LoadResult, constant_requests
+from live.remote_access.clusters import istiods
+from live.remote_access.tokens import reader_tokens
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack

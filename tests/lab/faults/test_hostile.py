@@ -29,7 +29,7 @@ from health.examination import examine
 from lab.commands import require_program
 from lab.machine import Machine
 from live.observed import observe, second_look
-from live.pod_port import pod_http
+from live.pods.port import pod_http
 from tests.authority import Authority, root
 from tests.lab.faults.stranger import Stranger
 from tests.lab.faults.under_load import under_load

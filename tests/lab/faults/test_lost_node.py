@@ -5,8 +5,8 @@ from time import sleep
 import pytest
 
 from live.kubeconfig import ClusterAccess
-from live.load import requests_at_once
-from live.traffic import REQUEST_SECONDS
+from live.load.constant import requests_at_once
+from live.load.traffic import REQUEST_SECONDS
 from tests.lab.faults.findings import codes
 from tests.lab.faults.under_load import shown, under_load
 from tests.lab.kubectl import eventually

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import time
 
-from live.load import Answer, LoadResult, constant_requests
+from live.load.constant import Answer, LoadResult, constant_requests
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 
 PAUSE = 0.03

@@ -13,8 +13,8 @@ from health.observed import Unknown
 from health.trust_change import HeldTrust
 from lab import Lab
 from live.client import api_client
+from live.load.watched import WatchedLoad, WatchedResult, watched_requests
 from live.trust.held import read_all_held
-from live.watched_load import WatchedLoad, WatchedResult, watched_requests
 from tests.lab.rotation.command import Ended, rotate
 from tests.lab.stacks import LabStack
 

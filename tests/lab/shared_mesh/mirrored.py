@@ -13,8 +13,8 @@ from kubernetes import client
 from lab import Lab
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.load import Load, LoadResult, constant_requests, requests_at_once
-from live.pod_log import pod_log
+from live.load.constant import Load, LoadResult, constant_requests, requests_at_once
+from live.pods.log import pod_log
 from tests.lab.kubectl import Kubectl
 from tests.lab.stacks import LabStack
 

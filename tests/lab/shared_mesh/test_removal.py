@@ -7,7 +7,7 @@ import pytest
 from cli.demo import silent_cells
 from cli.drift import expected
 from cli.explain import as_json, started, target_of
-from live.traffic import traffic_matrix
+from live.load.traffic import traffic_matrix
 from live.verification import verify
 from live.walk.walking import walk
 from tests.lab.istioctl import Istioctl

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.outage import Outage
-from live.load import Answer, LoadResult
+from live.load.constant import Answer, LoadResult
 
 
 def answer(came: float, cluster: str) -> Answer:

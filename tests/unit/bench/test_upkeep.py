@@ -4,7 +4,7 @@ import pytest
 
 from bench.servers import StillError
 from bench.upkeep_parts import across, between
-from live.load import Answer
+from live.load.constant import Answer
 
 
 def answer(asked: float, came: float, cluster: str) -> Answer:

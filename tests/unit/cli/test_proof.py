@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from cli.demo import silent_cells
-from live.traffic import Cell, Row
+from live.load.traffic import Cell, Row
 from topology import Mesh, load_mesh
 
 NAMES = ("cluster1", "cluster2")

@@ -1,6 +1,6 @@
 """Which hop a request took, read from the access log of the client's proxy."""
 
-from live.traffic import LOGGED
+from live.load.traffic import LOGGED
 
 # Written by a sidecar of Istio 1.32-dev on Envoy 1.40 in the lab.
 LOG = """\

@@ -14,8 +14,8 @@ from cli.demo import silent_cells
 from lab import Lab
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.load import constant_requests
-from live.traffic import Row, traffic_matrix
+from live.load.constant import constant_requests
+from live.load.traffic import Row, traffic_matrix
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
 from tests.lab.stacks import LabStack

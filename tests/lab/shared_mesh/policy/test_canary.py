@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
+from live.pods.exec import pod_exec
 from tests.lab.kubectl import eventually
 from tests.lab.shared_mesh.mirrored import HOST, NAMESPACE, Mirrored, destination_rule, virtual_service
 from tests.lab.shared_mesh.policy.binomial import bounds

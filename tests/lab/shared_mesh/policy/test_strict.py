@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from live.load import LoadResult
+from live.load.constant import LoadResult
 from tests.lab.kubectl import eventually
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
 

@@ -14,7 +14,7 @@ from live.kubeconfig import ClusterAccess, read_accesses
 from live.observed import observation, observe, topics
 from live.observed.asked import Asked
 from live.observed.topics import Topic
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 from live.sources import Sources, StackOutputsError
 from topology import Mesh, load_mesh
 

@@ -13,7 +13,7 @@ from health.proxy import Door, Rejected, Upstream
 from live.kubeconfig import ClusterAccess
 from live.observed import proxies
 from live.observed.proxies import Question, ask
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 
 ACCESS = ClusterAccess("cluster1", {})
 HOST = "hello.sample.svc.cluster.local"

@@ -9,7 +9,7 @@ import pytest
 from health.observed import Certificate, ProxyTrust, Unknown
 from health.trust_change import HeldTrust, IstiodSigning
 from live.kubeconfig import ClusterAccess
-from live.pod_port import PodPortError
+from live.pods.port import PodPortError
 from live.reachability import UnreachableError
 from live.trust import held
 from live.trust.held import read_all_held, read_held

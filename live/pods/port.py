@@ -11,7 +11,7 @@ from kubernetes.config.config_exception import ConfigException
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.port_forward import SECONDS, PortForward, PortForwardError, port_forward
+from live.pods.port_forward import SECONDS, PortForward, PortForwardError, port_forward
 
 # Where Envoy, and istiod, answer to nobody but localhost.
 ENVOY_ADMIN = 15000

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from live.kubeconfig import ClusterAccess
-from live.load_client import HELLO, LoadError, header_options, load_pod, run_in
-from live.traffic import REQUEST_SECONDS, URL
+from live.load.client import HELLO, LoadError, header_options, load_pod, run_in
+from live.load.traffic import REQUEST_SECONDS, URL
 
 # Far beyond what a mesh may take: a machine that gives its containers no time for seconds is no failure of requests,
 # and what takes long is told by `longest`.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from live.proxy_container import proxy_container, proxy_runs
+from live.pods.proxy_container import proxy_container, proxy_runs
 
 RUNNING = {"running": {"startedAt": "2026-11-23T10:00:00Z"}}
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from live import remote_tokens
 from live.kubeconfig import ClusterAccess
-from live.remote_tokens import ReaderToken, reader_tokens
+from live.remote_access import tokens
+from live.remote_access.tokens import ReaderToken, reader_tokens
 
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def test_each_readers_token_is_listed_with_age_use_and_expiry_and_others_are_not
         secret("istio", "istio-reader-service-account", jwt({})),
         secret("app", "default", jwt({})),
     ]
-    monkeypatch.setattr(remote_tokens, "cluster_uid", lambda access: "uid")
+    monkeypatch.setattr(tokens, "cluster_uid", lambda access: "uid")
     monkeypatch.setattr(
         client.CoreV1Api, "list_namespaced_secret", lambda *_args, **_options: SimpleNamespace(items=secrets)
     )

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from live import steady_load
 from live.kubeconfig import ClusterAccess
-from live.load_client import LoadError
-from live.steady_load import steady_requests
+from live.load import steady
+from live.load.client import LoadError
+from live.load.steady import steady_requests
 
 ACCESS = ClusterAccess("cluster1", {})
 pytestmark = pytest.mark.skipif(
@@ -63,8 +63,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 10).stdout
 
     pod = SimpleNamespace(metadata=SimpleNamespace(name="sleep-1"))
-    monkeypatch.setattr(steady_load, "load_pod", lambda *_: pod)
-    monkeypatch.setattr(steady_load, "run_in", run)
+    monkeypatch.setattr(steady, "load_pod", lambda *_: pod)
+    monkeypatch.setattr(steady, "run_in", run)
 
 
 @pytest.mark.usefixtures("here")
@@ -111,6 +111,6 @@ def test_a_load_ends_by_itself_and_its_counts_stay(server: Any) -> None:
 @pytest.mark.usefixtures("here")
 def test_a_load_whose_pod_is_another_one_now_is_no_result(tmp_path: Path) -> None:
     pod = SimpleNamespace(metadata=SimpleNamespace(name="sleep-1"))
-    lost = steady_load.SteadyLoad(ACCESS, pod, f"{tmp_path}/load", 1)
+    lost = steady.SteadyLoad(ACCESS, pod, f"{tmp_path}/load", 1)
     with pytest.raises(LoadError, match="load of cluster1 broke off: its pod sleep-1"):
         lost.result()

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 import pulumi
 import pytest
 
-from live import remote_sync
 from live.kubeconfig import ClusterAccess
 from live.reachability import UnreachableError
-from live.remote_clusters import Istiod
-from live.remote_sync import in_use, look
-from live.remote_tokens import ReaderToken
+from live.remote_access import sync
+from live.remote_access.clusters import Istiod
+from live.remote_access.sync import in_use, look
+from live.remote_access.tokens import ReaderToken
 
 ACCESSES = {name: ClusterAccess(name, {}) for name in ("cluster1", "cluster2", "cluster3")}
 OLD, NEW = "istio-reader-cluster1-token", "istio-reader-cluster1-token-12345678"
@@ -54,7 +54,7 @@ def clusters(monkeypatch: pytest.MonkeyPatch) -> Clusters:
     """All is well, until a test changes it."""
     found = Clusters()
     for name in ("istiods", "reader_tokens", "seconds_since_written"):
-        monkeypatch.setattr(remote_sync, name, getattr(found, name))
+        monkeypatch.setattr(sync, name, getattr(found, name))
     return found
 
 
@@ -82,7 +82,7 @@ def test_an_old_token_is_kept_for_some_seconds_after_the_remote_secret_changed(c
     clusters.tokens.append(token(OLD, used=True))
     clusters.written = 1
     assert look(ACCESSES, "cluster1", TOKENS).blocks
-    clusters.written = remote_sync.SETTLE_SECONDS
+    clusters.written = sync.SETTLE_SECONDS
     assert look(ACCESSES, "cluster1", TOKENS).lines == []
 
 
@@ -127,7 +127,7 @@ def test_an_unreachable_peer_is_named_and_holds_nothing_up(clusters: Clusters) -
 def test_the_wait_ends_with_an_error_that_names_reader_peer_and_what_is_missing(
     clusters: Clusters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_sync, "BLOCKING_SECONDS", -1)
+    monkeypatch.setattr(sync, "BLOCKING_SECONDS", -1)
     clusters.tokens = [token(OLD, used=True), token(NEW, used=False)]
     with pytest.raises(pulumi.RunError) as refused:
         asyncio.run(wait())
@@ -137,7 +137,7 @@ def test_the_wait_ends_with_an_error_that_names_reader_peer_and_what_is_missing(
 
 def test_what_holds_nothing_up_ends_with_a_warning(clusters: Clusters, monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
-    monkeypatch.setattr(remote_sync, "PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(sync, "PATIENCE_SECONDS", -1)
     monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     clusters.remotes = [{"cluster2": "timeout"}]
     asyncio.run(wait())

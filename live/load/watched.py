@@ -11,7 +11,7 @@ from kubernetes import client
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.sample_connections import (
+from live.load.connections import (
     HANDSHAKES,
     OPENED,
     RESUMED,
@@ -20,7 +20,7 @@ from live.sample_connections import (
     counted_between,
     hidden_failures,
 )
-from live.steady_load import SteadyLoad, SteadyResult, steady_requests
+from live.load.steady import SteadyLoad, SteadyResult, steady_requests
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from kubernetes import client
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
-from live.traffic import REQUEST_SECONDS, client_pod
+from live.load.traffic import REQUEST_SECONDS, client_pod
+from live.pods.exec import pod_exec
 
 HELLO = re.compile(r"Hello version: (?P<version>[^,\s]+), cluster: (?P<cluster>[^,\s]+),")
 OK = 200

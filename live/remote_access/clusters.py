@@ -9,9 +9,9 @@ from kubernetes import client
 from health.observed import RemoteCluster
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_port import ISTIOD_DEBUG, PodHttp, PodPortError, pod_http
+from live.pods.port import ISTIOD_DEBUG, PodHttp, PodPortError, pod_http
+from live.pods.readiness import is_ready
 from live.reachability import UnreachableError, cluster_uid
-from live.workloads import is_ready
 from topology.defaults import ISTIOD_SELECTOR, NAMESPACE, REMOTE_SECRET
 
 SYNCED = "synced"

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from live.steady_load import Failure, SteadyResult
-from live.watched_load import WatchedResult, ended_pods
+from live.load.steady import Failure, SteadyResult
+from live.load.watched import WatchedResult, ended_pods
 
 NOON = 1_795_435_200
 

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from live.client import api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_port import ENVOY_ADMIN, pod_http
+from live.pods.port import ENVOY_ADMIN, pod_http
+from live.pods.proxy_container import proxy_container
 from live.policy.api import PODS, Api
-from live.proxy_container import proxy_container
 
 ANNOTATION, MATCHER = "proxy.istio.io/config", "proxyStatsMatcher"
 # Istio up to 1.22 writes the name of a statistic behind `.`, later ones behind `;.`.

@@ -13,9 +13,9 @@ from kubernetes import client
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_exec import pod_exec
-from live.pod_log import pod_log
-from live.proxy_container import PROXY
+from live.pods.exec import pod_exec
+from live.pods.log import pod_log
+from live.pods.proxy_container import PROXY
 
 CLIENT_SELECTOR = "app=sleep"
 URL = "http://helloworld.{namespace}:5000/hello"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from live.kubeconfig import ClusterAccess
-from live.load_client import HELLO, OK, RECORD_END, LoadError, header_options, load_pod, run_in
-from live.traffic import REQUEST_SECONDS, URL
+from live.load.client import HELLO, OK, RECORD_END, LoadError, header_options, load_pod, run_in
+from live.load.traffic import REQUEST_SECONDS, URL
 
 __all__ = ["Answer", "Load", "LoadError", "LoadResult", "constant_requests", "requests_at_once"]
 

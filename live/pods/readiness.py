@@ -7,7 +7,7 @@ from kubernetes.client.exceptions import ApiException
 
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
-from live.pod_log import pod_log
+from live.pods.log import pod_log
 
 LOG_LINES = 3
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from live import port_forward
-from live.pod_port import PodPortError, pod_http, pod_socket
+from live.pods import port_forward
+from live.pods.port import PodPortError, pod_http, pod_socket
 from tests.unit.live.port_server import Channels, Pod, access, port_server
 
 

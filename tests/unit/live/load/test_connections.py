@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from live import sample_connections
 from live.kubeconfig import ClusterAccess
-from live.sample_connections import (
+from live.load import connections
+from live.load.connections import (
     ANNOTATION,
     MATCHER,
     NoCountsError,
@@ -82,9 +82,9 @@ def test_a_native_sidecar_of_the_sample_is_asked_and_a_pod_without_a_proxy_is_no
         sample_pod("native", {"containers": [], "initContainers": [{"name": "istio-proxy"}]}, counted),
         sample_pod("plain", {"containers": [{"name": "sleep"}]}, {}),
     ]
-    monkeypatch.setattr(sample_connections, "Api", lambda _: SimpleNamespace(list=lambda *_: iter(pods)))
-    monkeypatch.setattr(sample_connections, "api_client", connected)
-    monkeypatch.setattr(sample_connections, "pod_http", port)
+    monkeypatch.setattr(connections, "Api", lambda _: SimpleNamespace(list=lambda *_: iter(pods)))
+    monkeypatch.setattr(connections, "api_client", connected)
+    monkeypatch.setattr(connections, "pod_http", port)
     counts = connection_counts({"cluster1": ClusterAccess("cluster1", {})}, "sample")
     assert asked == ["native"]
     assert counts["cluster1/native"]["upstream_cx_total"] == 302

@@ -13,8 +13,8 @@ import pulumi
 
 from live.kubeconfig import ClusterAccess
 from live.reachability import UnreachableError
-from live.remote_clusters import SYNCED, istiods, seconds_since_written
-from live.remote_tokens import ReaderToken, reader_tokens
+from live.remote_access.clusters import SYNCED, istiods, seconds_since_written
+from live.remote_access.tokens import ReaderToken, reader_tokens
 
 # istiod itself gives a cluster up after 30 s (PILOT_REMOTE_CLUSTER_TIMEOUT), and goes on trying.
 PATIENCE_SECONDS = 45

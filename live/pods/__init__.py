@@ -1,0 +1,1 @@
+"""What is asked of single pods: a command, a log, a port, their proxy, why they are not ready."""
