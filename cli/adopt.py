@@ -11,6 +11,7 @@ from cli.console import err, out
 from cli.options import Cwd
 from cli.project import ROOT, load_stack
 from live.kubeconfig import ClusterAccess
+from live.reachability import explained
 from live.takeover.charts import Foreign, foreign_objects, revision_tags, take_over
 from live.takeover.gateways import (
     InTheWay,
@@ -96,24 +97,28 @@ def adopt(
 
 def _found(access: ClusterAccess, mesh: Mesh, name: str) -> Found:
     cluster = mesh.cluster(name)
-    gateways = gateways_in_the_way(access, gateways_of(cluster))
-    charts = foreign_objects(access, istio_of(mesh, cluster))
-    # Of a cluster without Istio, they are what somebody has made for the mesh.
-    shared = shared_in_the_way(access) if charts or gateways else []
-    return Found(charts, [*gateways, *shared], other_remote_secrets(access))
+    with explained(access, "looking for what another installer left"):
+        gateways = gateways_in_the_way(access, gateways_of(cluster))
+        charts = foreign_objects(access, istio_of(mesh, cluster))
+        # Of a cluster without Istio, they are what somebody has made for the mesh.
+        shared = shared_in_the_way(access) if charts or gateways else []
+        return Found(charts, [*gateways, *shared], other_remote_secrets(access))
 
 
 def _take_over(access: ClusterAccess, found: Found) -> None:
-    take_over(access, found.charts)
-    take_over_gateways(access, found.gateways)
-    take_out_remote_secrets(access, found.superseded)
+    with explained(access, "taking over what another installer left"):
+        take_over(access, found.charts)
+        take_over_gateways(access, found.gateways)
+        take_out_remote_secrets(access, found.superseded)
     if number := len([*found.rows()]):
         err.print(f"cluster {access.name}: {number} objects taken over")
 
 
 def _left(access: ClusterAccess, cluster: Cluster, found: Found) -> Iterator[str]:
     """What stays, and how it goes."""
-    for tag in revision_tags(access):
+    with explained(access, "looking for what stays of another installer"):
+        tags, left = revision_tags(access), former_objects(access, gateways_of(cluster))
+    for tag in tags:
         yield (
             f"istioctl's revision tag {tag} stays; once `pulumi up` is through, `istioctl tag remove {tag}` removes it"
         )
@@ -128,5 +133,5 @@ def _left(access: ClusterAccess, cluster: Cluster, found: Found) -> Iterator[str
                 f"Secret {NAMESPACE}/{secret.name} gives its istiods {', '.join(secret.clusters) or 'no cluster'}, and "
                 f"stays until {REMOTE_SECRET} does: run this again after `pulumi up`"
             )
-    if left := former_objects(access, gateways_of(cluster)):
+    if left:
         yield f"nobody uses what its former gateway had: `kubectl delete -n {NAMESPACE} {' '.join(left)}`"

@@ -162,12 +162,14 @@ def _ports_of_istiod(workload: str, service: Mapping[str, Any]) -> list[int]:
     return [place for place, port in enumerate(ports) if port["port"] in PORTS_OF_ISTIOD]
 
 
-def _without_ports_of_istiod(each: InTheWay) -> list[dict[str, str]]:
+def _without_ports_of_istiod(each: InTheWay) -> Iterator[dict[str, Any]]:
     if each.kind != SERVICES:
-        return []
+        return
     # From the last one, so that places stay true.
-    places = reversed(_ports_of_istiod(each.name, each.live))
-    return [{"op": "remove", "path": f"/spec/ports/{place}"} for place in places]
+    for place in reversed(_ports_of_istiod(each.name, each.live)):
+        path = f"/spec/ports/{place}"
+        yield {"op": "test", "path": f"{path}/port", "value": each.live["spec"]["ports"][place]["port"]}
+        yield {"op": "remove", "path": path}
 
 
 def _delete(api: client.ApiClient, each: InTheWay) -> None:

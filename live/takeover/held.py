@@ -41,10 +41,9 @@ def released(live: Mapping[str, Any], *changes: Mapping[str, Any]) -> list[Mappi
     """The JSON patch after which nobody holds the object's fields; they keep their values.
 
     Args:
-        live: the object as it was read: the patch fails if it has changed since.
+        live: the object as it was read.
         changes: further operations of the patch.
     """
-    unchanged = {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
     kept = [each for each in _entries(live) if each.get("subresource")]
     # Without any entry Kubernetes would give all fields to a manager `before-first-apply`, and the conflict is back.
     holds_nothing = {
@@ -55,7 +54,7 @@ def released(live: Mapping[str, Any], *changes: Mapping[str, Any]) -> list[Mappi
         "fieldsV1": {"f:metadata": {"f:annotations": {".": {}}}},
     }
     fields = {"op": "replace", "path": "/metadata/managedFields", "value": [*kept, holds_nothing]}
-    return [unchanged, fields, *changes]
+    return [fields, *changes]
 
 
 def _entries(live: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
