@@ -12,9 +12,9 @@ import pytest
 
 from lab import Lab
 from live.load.constant import Load, constant_requests
-from tests.lab import article_mesh
-from tests.lab.article_mesh import GATEWAY, WORKLOADS
+from tests.lab import istioctl_mesh
 from tests.lab.istioctl import Istioctl
+from tests.lab.istioctl_mesh import GATEWAY, WORKLOADS
 from tests.lab.kubectl import Kubectl
 from tests.lab.rotation.command import rotate
 from tests.lab.spanmesh import spanmesh
@@ -70,7 +70,7 @@ def taken(
             patch.setenv(name, value)
         try:
             servers = {each["name"]: each["apiServer"] for each in stack.mesh["clusters"]}
-            root = article_mesh.install(istioctl_1_22, kubectl, servers, stack.mesh["istio"]["values"])
+            root = istioctl_mesh.install(istioctl_1_22, kubectl, servers, stack.mesh["istio"]["values"])
             loads = {
                 name: running.enter_context(constant_requests(access, WORKLOADS, SECONDS, pause=0.05))
                 for name, access in stack.accesses.items()
@@ -81,7 +81,7 @@ def taken(
         finally:
             stack.attempt("cancel", "--yes")
             stack.destroy()
-            article_mesh.remove(istioctl_1_22, kubectl)
+            istioctl_mesh.remove(istioctl_1_22, kubectl)
 
 
 def services(kubectl: dict[str, Kubectl]) -> dict[str, Any]:
