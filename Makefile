@@ -37,7 +37,7 @@ browser-test: venv ## the report in a headless Chromium (installed where this is
 lab-test: venv ## tests against real clusters, in two labs of their own side by side (root on Linux)
 	@# Not within pytest, which would keep the progress of a long build to itself.
 	if [ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ]; then ./spanmesh tools install; fi
-	$(PY) -m pytest tests/lab --numprocesses=2 --durations=15
+	$(PY) -m pytest tests/lab --numprocesses=2 --verbose --durations=15
 
 reference: venv ## write docs/configuration.md and the JSON Schemas anew from the models
 	./spanmesh reference

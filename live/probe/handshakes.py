@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from cryptography import x509
@@ -10,6 +11,7 @@ from health.observed import GatewayHandshake
 from live.observed.certificates import facts
 from live.pods.port import PodPortError, pod_http, pod_socket
 from live.probe import bootstrap
+from live.probe.matrix import POLL_SECONDS, SETTLE_SECONDS
 from live.probe.objects import NAMESPACE, OUTSIDE, PROBE
 from live.probe.site import Site
 from policy.hosts import full_name
@@ -19,6 +21,9 @@ PROTOCOLS = ["istio", "istio-http/1.1"]
 SNI = f"outbound_.{bootstrap.SERVER_PORT}_._.{full_name(PROBE, NAMESPACE)}"
 AT_ONCE = 8
 SECONDS = bootstrap.CONNECT_SECONDS + 2
+# What a gateway does with a name that it does not know, as istiod has not told it yet (`filter_chain_not_found`).
+UNKNOWN_NAME = "closed before the handshake was whole"
+CLOSED = f"the connection ended: {UNKNOWN_NAME}"
 
 
 def handshakes(site: Site) -> tuple[GatewayHandshake, ...]:
@@ -34,6 +39,14 @@ def handshakes(site: Site) -> tuple[GatewayHandshake, ...]:
 
 
 def _handshake(site: Site, port: int) -> GatewayHandshake:
+    """What the gateway behind a tunnel answers, once it knows the probe's Service or the time for that is over."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (found := _tried(site, port)).reason == CLOSED and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _tried(site: Site, port: int) -> GatewayHandshake:
     peer, address = site.tunnels[port]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Whoever answers is to be seen, not to be trusted: what it shows is judged by the checks.
@@ -95,7 +108,7 @@ def _chain(context: ssl.SSLContext, connected: socket.socket) -> list[x509.Certi
             connected.sendall(to_send.read())
             data = connected.recv(1 << 16)
             if not data:
-                raise ConnectionResetError("closed before the handshake was whole") from None
+                raise ConnectionResetError(UNKNOWN_NAME) from None
             received.write(data)
     # Public from Python 3.13 on only; the object within has had it since 3.10.
     shown = tls._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]
