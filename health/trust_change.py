@@ -40,7 +40,7 @@ class HeldTrust:
         proxies: those that answered.
         silent: by ``pod.namespace``, why a running proxy did not answer.
         fixed: ``pod.namespace`` of those that were started without PROXY_CONFIG_XDS_AGENT: while they run, they keep
-            the roots that they started with.
+            the roots that they started with. Without those that are about to end.
     """
 
     istiods: tuple[IstiodSigning, ...] | Unknown

@@ -32,7 +32,7 @@ class _Proxy:
 
     pod: str
     namespace: str
-    takes_roots: bool
+    keeps_roots: bool
 
     @property
     def name(self) -> str:
@@ -69,7 +69,7 @@ def read_held(access: ClusterAccess) -> HeldTrust:
         running = [each for pod in Api(api).list(PODS) for each in _running_proxy(pod)]
         istiods = _running_istiods(api)
     proxies, silent = _asked(access, running)
-    fixed = frozenset(each.name for each in running if not each.takes_roots)
+    fixed = frozenset(each.name for each in running if each.keeps_roots)
     return HeldTrust(_signing(access, istiods, proxies), proxies, silent, fixed)
 
 
@@ -77,7 +77,9 @@ def _running_proxy(pod: Mapping[str, Any]) -> Iterator[_Proxy]:
     if proxy_runs(pod):
         metadata, container = pod["metadata"], proxy_container(pod) or {}
         takes = any(each["name"] == AGENT and each.get("value") == "true" for each in container.get("env") or ())
-        yield _Proxy(metadata["name"], metadata["namespace"], takes)
+        # One that is about to end needs no restart; until then it counts like every other.
+        keeps = not takes and "deletionTimestamp" not in metadata
+        yield _Proxy(metadata["name"], metadata["namespace"], keeps)
 
 
 def _running_istiods(api: client.ApiClient) -> list[str]:

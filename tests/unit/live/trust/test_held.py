@@ -103,9 +103,13 @@ def test_sidecars_native_ones_and_gateways_are_asked_and_pods_without_a_running_
     assert found.istiods == (IstiodSigning("istiod-1", ROOT.fingerprint, CA.fingerprint),)
 
 
-def test_who_was_started_without_the_agent_that_takes_roots_is_named(cluster: Cluster) -> None:
-    cluster.pods = {"a": pod("a"), "b": pod("b", agent=False)}
-    assert read_held(ACCESS).fixed == {"b.sample"}
+def test_who_was_started_without_the_agent_that_takes_roots_is_named_unless_it_ends_anyway(cluster: Cluster) -> None:
+    ending = pod("c", agent=False)
+    ending["metadata"]["deletionTimestamp"] = "2026-11-23T16:00:00Z"
+    cluster.pods = {"a": pod("a"), "b": pod("b", agent=False), "c": ending}
+    found = read_held(ACCESS)
+    assert found.fixed == {"b.sample"}
+    assert "c.sample" in {each.proxy for each in found.proxies}, "it is counted until it has ended"
 
 
 def test_a_silent_proxy_is_named_with_the_reason_and_one_that_has_ended_meanwhile_is_not(cluster: Cluster) -> None:
