@@ -91,8 +91,9 @@ def shared_in_the_way(access: ClusterAccess) -> list[InTheWay]:
     """What another installer applies and the mesh has too: `pulumi up` takes it up, and could not change it later."""
     with api_client(access) as opened:
         api = Api(opened)
-        found = [_of_another(api, kind, name) for kind, name in ((GATEWAYS, CROSS_NETWORK), (SECRETS, CACERTS))]
-    return [InTheWay(kind, live["metadata"]["name"], KEPT, True, live) for kind, live in found if live]
+        shared = ((GATEWAYS, CROSS_NETWORK), (SECRETS, CACERTS))
+        found = [(kind, name, _of_another(api, kind, name)) for kind, name in shared]
+    return [InTheWay(kind, name, KEPT, True, live) for kind, name, live in found if live]
 
 
 def take_over_gateways(access: ClusterAccess, objects: Sequence[InTheWay]) -> None:
@@ -133,25 +134,25 @@ def former_objects(access: ClusterAccess, workloads: Sequence[str]) -> list[str]
 
 
 def _of_gateway(api: Api, workload: str) -> Iterator[InTheWay]:
-    if service := _of_another(api, SERVICES, workload)[1]:
+    if service := _of_another(api, SERVICES, workload):
         leading = _ports_of_istiod(workload, service)
         ports = " and ".join(str(service["spec"]["ports"][place]["port"]) for place in leading)
         becomes = f"{KEPT}, but for ports {ports}, which lead to istiod" if leading else KEPT
         yield InTheWay(SERVICES, workload, becomes, True, service)
-    if account := _of_another(api, ACCOUNTS, workload)[1]:
+    if account := _of_another(api, ACCOUNTS, workload):
         yield InTheWay(ACCOUNTS, workload, KEPT, True, account)
     for kind in (AUTOSCALERS, BUDGETS):
-        if live := _of_another(api, kind, workload)[1]:
+        if live := _of_another(api, kind, workload):
             yield InTheWay(kind, workload, ANEW, False, live)
-    if deployment := _of_another(api, DEPLOYMENTS, workload)[1]:
+    if deployment := _of_another(api, DEPLOYMENTS, workload):
         labels = deployment["spec"]["template"]["metadata"].get("labels") or {}
         becomes = PODS_STAY if LABELS[workload].items() <= labels.items() else OTHER_LABELS
         yield InTheWay(DEPLOYMENTS, workload, becomes, False, deployment)
 
 
-def _of_another(api: Api, kind: Kind, name: str) -> tuple[Kind, dict[str, Any] | None]:
+def _of_another(api: Api, kind: Kind, name: str) -> dict[str, Any] | None:
     live = read(api, kind, NAMESPACE, name)
-    return kind, live if live and is_of_another(live) else None
+    return live if live and is_of_another(live) else None
 
 
 def _ports_of_istiod(workload: str, service: Mapping[str, Any]) -> list[int]:
