@@ -10,6 +10,8 @@ from typing import Any
 
 # Pulumi's provider, by itself (pulumi-kubernetes-…) and with Helm in it (pulumi-resource-kubernetes), and Helm.
 INSTALLERS = ("pulumi-", "helm", "Helm")
+# pulumi-kubernetes applies every object by a manager of its own, kept in the state, whose name begins so.
+APPLIES = "pulumi-kubernetes"
 # What they write is no drift: Kubernetes' own controllers, and istiod, which patches its webhooks.
 CONTROLLERS = ("kube-", "cloud-controller-manager", "kubelet", "pilot-discovery", "pilot-agent")
 
@@ -87,6 +89,11 @@ class Managers:
     def names(self) -> tuple[Manager, ...]:
         """Everybody who set this part or something below it."""
         return tuple(manager for manager, _ in self.held)
+
+    @property
+    def of_pulumi(self) -> str:
+        """The name by which Pulumi applies the object; empty: it does not."""
+        return next((manager.name for manager in self.names if manager.name.startswith(APPLIES)), "")
 
     def foreign(self) -> tuple[Manager, ...]:
         """Those who set it and are neither an installer nor a controller; empty where an installer set it too."""

@@ -19,7 +19,7 @@ from live.drift import policy, releases
 from live.drift.clusters import CALLS, Expected
 from live.drift.comparison import Comparison, Difference
 from live.drift.helm_release import UnreadableRecordError
-from live.drift.managers import Managers
+from live.drift.managers import APPLIES, Managers
 from live.drift.objects import Objects
 from live.helm_ownership import LABELS, ownership_annotations
 from live.kubeconfig import ClusterAccess
@@ -31,7 +31,6 @@ from policy.provenance import STACK, applied, label_value, resource_name
 
 Object = Mapping[str, Any]
 HELM = "pulumi-resource-kubernetes"
-APPLIES = "pulumi-kubernetes"
 # What __main__.py makes: the component MirroredPolicy of the component Mesh called `mesh`.
 COMPONENT = "mesh-policy"
 SHOWN = 5
@@ -166,8 +165,7 @@ class _Mending:
     def _restore(self, document: Document, live: Object) -> None:
         # Applied as Pulumi applies it: a field that another manager set would be a conflict at its next change.
         path = self._path(document.body, document.namespace, document.name)
-        manager = next((m.name for m in Managers.of(live).names if m.name.startswith(APPLIES)), APPLIES)
-        after = self._apply(path, applied(document, self._stack), manager)
+        after = self._apply(path, applied(document, self._stack), Managers.of(live).of_pulumi or APPLIES)
         if (left := policy.comparison(document, after, self._stack)).differences:
             self._replace(path, after, left)
 

@@ -15,9 +15,6 @@ from live.reachability import explained
 from live.state.deployment import RELEASE, Planned
 from policy.provenance import STACK
 
-# pulumi-kubernetes applies every object by a manager of its own, kept in the state.
-APPLIES = "pulumi-kubernetes"
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -72,8 +69,8 @@ def _standing(declared: Planned, objects: Objects, releases: set[str]) -> Standi
     live = objects.read(inputs["apiVersion"], inputs["kind"], namespace, metadata["name"])
     if live is None or (_label(inputs) and _label(live) != _label(inputs)):
         return None
-    manager = next((one.name for one in Managers.of(live).names if one.name.startswith(APPLIES)), "")
-    return Standing(f"{namespace}/{metadata['name']}" if namespace else metadata["name"], inputs["kind"], manager)
+    identity = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+    return Standing(identity, inputs["kind"], Managers.of(live).of_pulumi)
 
 
 def _label(body: Mapping[str, Any]) -> str | None:

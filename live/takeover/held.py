@@ -9,9 +9,9 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
+from live.drift.managers import Managers
 from live.policy.api import Api, Kind
 
-OF_PULUMI = "pulumi-kubernetes"
 MANAGER = "spanmesh"
 NOT_FOUND = 404
 
@@ -34,7 +34,7 @@ def is_of_another(live: Mapping[str, Any]) -> bool:
 
 def is_of_pulumi(live: Mapping[str, Any]) -> bool:
     """Whether Pulumi has applied an object."""
-    return any(each["manager"].startswith(OF_PULUMI) for each in _entries(live))
+    return bool(Managers.of(live).of_pulumi)
 
 
 def released(live: Mapping[str, Any], *changes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
