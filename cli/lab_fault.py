@@ -75,6 +75,17 @@ def node(
     _hold(Lab(lab).faults.node_down(region, number), f"node{number} of {region} is down", seconds)
 
 
+@app.command()
+def clock(
+    region: Region,
+    ahead: Annotated[int, typer.Option("--ahead", "-a", help="Seconds; negative: behind.")] = 86_400,
+    lab: Name = "demo",
+    seconds: Seconds = None,
+) -> None:
+    """Set a region's clock wrong, for all its programs and containers."""
+    _hold(Lab(lab).faults.clock_wrong(region, ahead), f"the clock of {region} is {ahead} s ahead", seconds)
+
+
 def _hold(fault: AbstractContextManager[None], what: str, seconds: float | None) -> None:
     # The end asked for by whoever runs it in the background mends as well.
     signal.signal(signal.SIGTERM, _interrupt)

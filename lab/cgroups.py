@@ -94,13 +94,23 @@ def lab_groups(lab: str) -> list[Path]:
 
 def group_processes(lab: str) -> set[int]:
     """Ids of the processes inside any group of one lab."""
+    return {process for top in lab_groups(lab) for process in _processes_below(top)}
+
+
+def machine_processes(lab: str, machine: str) -> set[int]:
+    """Ids of the processes of one machine, those in its containers too."""
+    # Every process is in a group of each hierarchy: one tells all.
+    hierarchy = ROOT if is_v2() else next(each for each in _v1_hierarchies() if "pids" in each.name.split(","))
+    return _processes_below(hierarchy / _TOP / lab / machine)
+
+
+def _processes_below(top: Path) -> set[int]:
     found: set[int] = set()
-    for top in lab_groups(lab):
-        for procs in top.rglob("cgroup.procs"):
-            try:
-                found.update(int(line) for line in procs.read_text().split())
-            except OSError:
-                continue  # The group went away, or is threaded.
+    for procs in top.rglob("cgroup.procs"):
+        try:
+            found.update(int(line) for line in procs.read_text().split())
+        except OSError:
+            continue  # The group went away, or is threaded.
     return found - {0}
 
 

@@ -364,7 +364,7 @@ def machine_names(plan: LabPlan) -> list[str]:
     """Names of all machines of a lab."""
     names = [HOST_MACHINE]
     for region in plan.regions:
-        names += [region.router, *(node.machine for node in region.nodes)]
+        names += region.machines
     return names
 
 

@@ -145,6 +145,11 @@ class RegionPlan:
         return tuple(NodePlan(self.name, index, self.pod_network) for index in range(1, self.node_count + 1))
 
     @property
+    def machines(self) -> tuple[str, ...]:
+        """Names of the region's machines within the lab: the router, then the nodes."""
+        return (self.router, *(node.machine for node in self.nodes))
+
+    @property
     def control_plane(self) -> NodePlan:
         """The node that runs etcd and the Kubernetes control plane."""
         return self.nodes[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.cluster import Cluster, dns_reason, wait_until
 from lab.cluster_objects import cluster_objects
 from lab.errors import LabError
+from lab.faults import clock
 from lab.faults import rules as fault_rules
 from lab.images import Archive
 from lab.machine import Machine
@@ -56,6 +57,7 @@ class RegionStart:
         region = self.programs.region
         ensure_router_rules(self.programs.plan, region)
         fault_rules.clear(self.programs.plan, region)
+        clock.clear(self.programs.plan, region)
         self.say("starting router and nodes")
         self.router.ensure_running(self.programs.router(), self.programs.router_files())
         for node, machine in self.nodes.items():

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from lab.cluster import Cluster, dns_reason
 from lab.errors import LabError
+from lab.faults import clock
 from lab.faults.rules import faults_of
 from lab.load_balancer.cloud import CloudFile
 from lab.machine import Machine
@@ -99,13 +100,14 @@ def collect(plan: LabPlan, machines: Mapping[str, Machine], folders: LabFolders,
 def _region(plan: LabPlan, region: RegionPlan, machines: Mapping[str, Machine], folders: LabFolders) -> RegionStatus:
     namespaces = set(lab_namespaces(plan.name))
     components = []
-    for name in (region.router, *(node.machine for node in region.nodes)):
+    for name in region.machines:
         if plan.namespace(name) not in namespaces:
             components.append(_component(name, f"network namespace {plan.namespace(name)} is missing"))
         components += _machine(name, machines[name])
     faults = ", ".join(faults_of(plan, region))
     cure = f"; what no command holds any more goes with `spanmesh lab up {plan.name}`"
     components.append(_component("ways to other regions", f"lab fault {faults}{cure}" if faults else None))
+    components.append(_component("clock", f"lab fault clock{cure}" if clock.is_wrong(plan, region) else None))
     components += _cluster(plan, region, folders.kubeconfig(region.name))
     number = next(number for number, group in enumerate(plan.networks, start=1) if region in group)
     return RegionStatus(

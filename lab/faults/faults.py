@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.cluster import Cluster, wait_until
 from lab.commands import environment
 from lab.errors import LabError
-from lab.faults import rules
+from lab.faults import clock, rules
 from lab.faults.delay import READY
 from lab.network import NAMESPACES
 from lab.plan import LabPlan, RegionPlan
@@ -127,6 +127,20 @@ class Faults:
             yield
         finally:
             self._lab.up()
+
+    @contextmanager
+    def clock_wrong(self, region: str, seconds: int) -> Iterator[None]:
+        """A region's clock is wrong: all its programs, in containers too, are told another time of day.
+
+        Args:
+            region: the region.
+            seconds: how far it is ahead; negative: behind.
+
+        Raises:
+            LabError: there is no such region, the seconds are none, or it cannot be done on this machine.
+        """
+        with clock.wrong_clock(self._plan, self._plan.region(region), seconds):
+            yield
 
     def _pair(self, one: str, other: str) -> tuple[RegionPlan, RegionPlan]:
         first, second = self._plan.region(one), self._plan.region(other)
