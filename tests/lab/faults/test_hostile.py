@@ -119,9 +119,14 @@ def test_plain_text_and_unknown_names_end_at_the_gateway_which_counts_and_logs_t
     ]
     assert [each.answer for each in tried] == [""] * 3
     assert counted(mirrored, "no_filter_chain_match") == before + 3
-    logged = mirrored.proxy_log("cluster2", "istio=eastwestgateway", "istio-system")
-    assert logged.count("NR filter_chain_not_found") >= 3
-    assert "outbound_.443_._.kubernetes.default.example.com" in logged
+
+    def logged() -> bool:
+        log = mirrored.proxy_log("cluster2", "istio=eastwestgateway", "istio-system")
+        named = "outbound_.443_._.kubernetes.default.example.com" in log
+        return named and log.count("NR filter_chain_not_found") >= 3
+
+    # pilot-agent has Envoy write its log once a second (`--file-flush-interval-msec`).
+    assert eventually(logged), mirrored.proxy_log("cluster2", "istio=eastwestgateway", "istio-system")
     told = re.search(r"(\d+) that were no mutual TLS to a Service", gateway_limits(mirrored))
     assert told, gateway_limits(mirrored)
     assert int(told[1]) >= before + 3

@@ -109,18 +109,21 @@ def test_without_a_right_what_needs_it_cannot_be_told_and_the_right_is_named(
     assert (first["api"]["state"], first["gateway"]["state"]) == ("ok", "ok"), "they need no such right"
 
 
-def test_no_secret_but_the_remote_one_may_be_read(clusters: dict[str, Kubectl]) -> None:
-    def may(name: str) -> bool:
-        attributes = {"verb": "get", "resource": "secrets", "namespace": "istio-system", "name": name}
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": f"system:serviceaccount:{NAMESPACE}:reader", "resourceAttributes": attributes},
-        }
-        said = json.loads(clusters["cluster1"]("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))
-        return bool(said["status"]["allowed"])
+def may(kubectl: Kubectl, verb: str, resource: str, name: str = "", namespace: str = "") -> bool:
+    """Whether the API server lets the account do so now."""
+    attributes = {"verb": verb, "resource": resource, "namespace": namespace, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": f"system:serviceaccount:{NAMESPACE}:reader", "resourceAttributes": attributes},
+    }
+    said = json.loads(kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))
+    return bool(said["status"]["allowed"])
 
-    assert {name: may(name) for name in ("istio-remote-clusters", "cacerts", "")} == {
+
+def test_no_secret_but_the_remote_one_may_be_read(clusters: dict[str, Kubectl]) -> None:
+    names = ("istio-remote-clusters", "cacerts", "")
+    assert {name: may(clusters["cluster1"], "get", "secrets", name, "istio-system") for name in names} == {
         "istio-remote-clusters": True,
         "cacerts": False,
         "": False,
@@ -132,6 +135,8 @@ def test_verify_tells_everything_else_with_the_role_of_the_probe_too(
 ) -> None:
     for kubectl in clusters.values():
         kubectl.apply(PROBING, binding_of(PROBING))
+    # The authorizer learns of a role a moment after the API server has it.
+    assert eventually(lambda: all(may(kubectl, "create", "namespaces") for kubectl in clusters.values()))
     found = command("verify")
     states = {each["check"]: each["state"] for each in found["results"] if each["state"] != "ok"}
     assert states == {"remote-tokens": "skipped", "plain-text": "skipped"}, found["results"]
