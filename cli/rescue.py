@@ -142,11 +142,12 @@ def _plan(declared: Stack, pulumi: PulumiStack) -> Plan:
     edit = edited(declared, pulumi, given) if given else None
     step("asking the program what it declares")
     with tempfile.TemporaryDirectory(prefix="spanmesh-") as folder:
-        arguments = []
+        # What the state has unchanged too: providers, components.
+        arguments = ["--show-sames"]
         if edit:
             changed = Path(folder) / edit.path.name
             changed.write_text(edit.text())
-            arguments = ["--config-file", str(changed)]
+            arguments += ["--config-file", str(changed)]
         program = planned(pulumi.preview(*arguments))
     step("asking the clusters what of it is there")
     unknown = [each for each in program if each.new and each.custom and each.cluster]
