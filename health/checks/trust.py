@@ -93,6 +93,18 @@ SHARED = Cause(
     cure="Give each cluster an intermediate of its own: another text in `trust.rotate`, or its own `trust.certificate`",
     source=PLUGIN_CA,
 )
+OUT_OF_DATE = Cause(
+    "SM639",
+    "running proxies show certificates that are not valid now",
+    "error",
+    symptom="Requests from and to the named pods fail with 503 `connection termination`, within their cluster too, "
+    "while new pods work",
+    cause="The certificate was signed while a clock was wrong, and begins or ended at another time; or its proxy could "
+    "not renew it, because no istiod answered it for a day",
+    cure="Once all clocks are right and istiod is ready, restart the pods: `kubectl rollout restart` of their "
+    "Deployments. Others of that time may be there: only a few of each cluster are looked at",
+    source="https://istio.io/latest/docs/concepts/security/#pki",
+)
 
 CHAINS = Check(
     "trust-chains",
@@ -111,6 +123,12 @@ PROXIES = Check(
     "running gateways trust the roots that istiod gives out",
     (LIVE_ROOT,),
     needs=("api-servers", "trust-chains", "trust-roots"),
+)
+PROXY_LIFETIMES = Check(
+    "proxy-certificates",
+    "gateways and a few sidecars show certificates that are valid now",
+    (OUT_OF_DATE,),
+    needs=("api-servers", "clocks"),
 )
 LIFETIMES = Check(
     "certificates",
@@ -255,13 +273,30 @@ def _lifetimes(observed: Observed) -> Iterator[Result]:
 
 def _lifetime(name: str, certificate: Certificate, now: datetime) -> Result | None:
     what = f"{certificate.subject} ({certificate.fingerprint[:16]})"
-    if now >= certificate.not_after:
-        return found(LIFETIMES, OUT_OF_TIME, f"{what} ended at {_time(certificate.not_after)}", name)
-    if now < certificate.not_before:
-        return found(LIFETIMES, OUT_OF_TIME, f"{what} is not valid before {_time(certificate.not_before)}", name)
+    if why := _out_of_date(certificate, now):
+        return found(LIFETIMES, OUT_OF_TIME, f"{what}: {why}", name)
     if (left := certificate.not_after - now) <= NOTICE:
         return found(LIFETIMES, ENDS_SOON, f"{what} ends in {left.days} days, {_time(certificate.not_after)}", name)
     return None
+
+
+def _proxy_lifetimes(observed: Observed) -> Iterator[Result]:
+    proxies, silent = known_facts(observed, PROXY_LIFETIMES, lambda cluster: cluster.proxies_trust)
+    for name, looked_at in proxies.items():
+        shown = {each.proxy: each.chain[0] for each in looked_at if each.chain}
+        wrong = [f"{proxy} ({why})" for proxy, each in shown.items() if (why := _out_of_date(each, observed.at))]
+        if wrong:
+            yield found(PROXY_LIFETIMES, OUT_OF_DATE, ", ".join(wrong), name)
+        else:
+            yield ok(PROXY_LIFETIMES, name, message=f"{len(shown)} proxies looked at")
+    yield from silent
+
+
+def _out_of_date(certificate: Certificate, now: datetime) -> str:
+    """Why a certificate is not valid; empty: it is."""
+    if now >= certificate.not_after:
+        return f"ended at {_time(certificate.not_after)}"
+    return f"not valid before {_time(certificate.not_before)}" if now < certificate.not_before else ""
 
 
 def _time(when: datetime) -> str:
@@ -281,4 +316,5 @@ EXAMINED = (
     Examined(ROOTS, _roots),
     Examined(PROXIES, _proxies),
     Examined(LIFETIMES, _lifetimes),
+    Examined(PROXY_LIFETIMES, _proxy_lifetimes),
 )

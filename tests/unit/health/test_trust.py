@@ -102,6 +102,20 @@ def test_a_certificate_from_the_future_is_named() -> None:
     assert wrong(observed(cluster(1, trust=early)), "certificates") == [("SM637", "cluster1")]
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "says"),
+    [(24, 48, "not valid before 2026-11-24T03:00:00Z"), (-24, 0, "ended at 2026-11-23T03:00:00Z"), (-1, 23, "")],
+    ids=["of tomorrow", "of yesterday", "of today"],
+)
+def test_proxies_whose_certificates_are_of_another_time_are_named(begins: int, ends: int, says: str) -> None:
+    begin, end = (NOW + timedelta(hours=hours) for hours in (begins, ends))
+    own = replace(certificate("", "ca1"), not_before=begin, not_after=end)
+    proxies = (ProxyTrust("a.sample", (ROOT,), (own,)), ProxyTrust("b.sample", (ROOT,), (certificate("", "ca1"),)))
+    facts = observed(cluster(1, proxies_trust=proxies))
+    assert wrong(facts, *ALL, "proxy-certificates") == ([("SM639", "cluster1")] if says else [])
+    assert said(facts, "proxy-certificates")[0].message == (f"a.sample ({says})" if says else "2 proxies looked at")
+
+
 def test_one_intermediate_in_two_clusters_is_named() -> None:
     assert wrong(observed(cluster(2, trust=trust(1))), "trust-roots") == [("SM638", "cluster2 -> cluster1")]
 
