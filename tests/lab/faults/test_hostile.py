@@ -1,9 +1,7 @@
 """Strangers at port 15443, crowds of them, and a kubeconfig that wants a program run.
 
-Clocks are not set here: Kubernetes' and Istio's programs are static Go programs, which ask the kernel past libfaketime,
-and a time namespace has no wall clock. What a clock that is a day off leads to is shown by real certificates: those of
-yesterday and of tomorrow are what a peer with such a clock shows. What is said of the clocks themselves is tested in
-tests/unit/cli/test_diagnose.py.
+Certificates of yesterday and of tomorrow are what a peer shows whose clock is a day off; a region with such a clock is
+in test_clock.py.
 """
 
 import base64
