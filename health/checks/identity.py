@@ -85,8 +85,9 @@ SKEW = Cause(
     "error",
     symptom="Proxies refuse fresh certificates of the other cluster: certificate is not yet valid, or has expired",
     cause="istiod dates a new certificate back by 2 minutes; a cluster whose clock is further behind does not take it",
-    cure="Have the nodes of the named cluster follow a time server (chrony, systemd-timesyncd); what it signed "
-    "meanwhile is dated wrongly: restart its workloads then",
+    cure="Have the nodes of the named cluster follow a time server (chrony, systemd-timesyncd). What it signed "
+    "meanwhile is dated wrongly: restart the workloads that SM639 names then; and CoreDNS, which keeps what it cached "
+    "until the wrong time comes",
     source="https://github.com/istio/istio/blob/master/security/pkg/pki/util/generate_cert.go",
 )
 DRIFTING = Cause(
