@@ -288,6 +288,7 @@ class ObservedCluster:
         kubernetes: version of its API server; Unknown: it does not answer, and neither is anything else known.
         answered: seconds until it had said its version, with the making of the connection.
         clock: seconds by which its API server's clock is ahead of this machine's.
+        credentials: when those of the kubeconfig end by which it was asked; None: they do not say.
         settings: what istiod was told; None: there is no istiod.
         istiods: its istiod pods.
         trust: what it signs with and trusts.
@@ -325,6 +326,7 @@ class ObservedCluster:
     proxies: tuple[Proxy, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     seconds: float = 0
     answered: float = 0
+    credentials: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,18 @@ class _Held:
     """Something that ends.
 
     Attributes:
-        what: ``root``, ``intermediate``, ``istiod`` or ``token for cluster2``.
+        what: ``root``, ``intermediate``, ``istiod``, ``token for cluster2`` or ``kubeconfig``.
         subject: of the certificate; empty: it is a token.
         begins: when its time begins; None: it is a token.
         ends: when its time ends.
+        notice: how long before that it is a warning.
     """
 
     what: str
     subject: str
     begins: datetime | None
     ends: datetime
+    notice: timedelta = NOTICE
 
 
 def certificates(cluster: ObservedCluster, now: datetime, trust: model.Trust) -> Part:
@@ -81,7 +83,7 @@ class Expiry:
     """Something of the mesh that ends.
 
     Attributes:
-        what: ``root``, ``intermediate``, ``istiod`` or ``token for cluster2``.
+        what: ``root``, ``intermediate``, ``istiod``, ``token for cluster2`` or ``kubeconfig``.
         cluster: whose; empty: of all clusters.
         ends: when.
         days_left: whole days until then; negative: days since.
@@ -124,7 +126,7 @@ def _state(held: _Held, now: datetime) -> tuple[State, str]:
         return State.FAILED, f"{name} is not valid before {held.begins:%Y-%m-%dT%H:%M:%SZ}"
     if held.ends <= now:
         return State.FAILED, f"{name} has expired, at {held.ends:%Y-%m-%dT%H:%M:%SZ}"
-    if held.ends - now <= NOTICE:
+    if held.ends - now <= held.notice:
         return State.WARNING, f"{name} ends in {days_left(held.ends, now)} days, at {held.ends:%Y-%m-%dT%H:%M:%SZ}"
     return State.OK, ""
 
@@ -140,6 +142,9 @@ def _held(cluster: ObservedCluster) -> Iterator[_Held]:
         for reader in cluster.readers:
             if reader.expires:
                 yield _Held(f"token of {reader.cluster}", "", None, reader.expires)
+    if cluster.credentials:
+        # Whoever gives it out may well do so anew every day.
+        yield _Held("kubeconfig", "", None, cluster.credentials, notice=timedelta())
 
 
 def _of_trust(trust: Trust) -> Iterator[_Held]:

@@ -12,6 +12,7 @@ from kubernetes import client
 
 from health.observed import Observed, ObservedCluster, Unknown
 from live.client import CONNECT_SECONDS, api_client
+from live.credentials import credentials_end
 from live.kubeconfig import ClusterAccess
 from live.observed.asked import Asked
 from live.observed.topics import TOPICS, Topic
@@ -81,7 +82,13 @@ def _answer(access: ClusterAccess, api: client.ApiClient) -> ObservedCluster:
     version, _, headers = client.VersionApi(api).get_code_with_http_info(_request_timeout=VERSION_SECONDS)
     seconds = time.monotonic() - started
     ahead = parsedate_to_datetime(headers["Date"]) + HALF_A_SECOND - sent - timedelta(seconds=seconds / 2)
-    return ObservedCluster(access.name, version.git_version, clock=ahead.total_seconds(), answered=seconds)
+    return ObservedCluster(
+        access.name,
+        version.git_version,
+        clock=ahead.total_seconds(),
+        answered=seconds,
+        credentials=credentials_end(access),
+    )
 
 
 def _facts(asked: Asked, topics: Sequence[Topic]) -> dict[str, Any]:

@@ -276,3 +276,12 @@ def test_each_istiod_is_held_against_the_version_of_its_revision() -> None:
         of_revisions(replace(new, version="1.30.4"), version="1.30.5", revision="new").part("versions").reasons[:1]
     )
     assert other == "istiod of revision new is 1.30.4, 1.30.5 is declared: `pulumi up`"
+
+
+def test_the_end_of_the_operators_own_kubeconfig_is_listed_and_no_warning() -> None:
+    for_a_day = cluster(1, credentials=NOW + timedelta(hours=25))
+    found = certificates(for_a_day, NOW, at(Stage.OLD))
+    assert (found.state, found.reasons) == (State.OK, ())
+    assert found.text == "kubeconfig 1 d, istiod 300 d, intermediate 700 d, root 3000 d"
+    [first, *_] = expiries(standing(observed(for_a_day), IN_STEP))
+    assert (first.what, first.cluster, first.days_left) == ("kubeconfig", "cluster1", 1)
