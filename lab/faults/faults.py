@@ -139,8 +139,16 @@ class Faults:
         Raises:
             LabError: there is no such region, the seconds are none, or it cannot be done on this machine.
         """
-        with clock.wrong_clock(self._plan, self._plan.region(region), seconds):
-            yield
+        found = self._plan.region(region)
+        supervisor = self._lab.machine(found.control_plane.machine).supervisor
+        try:
+            with clock.wrong_clock(self._plan, found, seconds):
+                yield
+        finally:
+            # Tokens that they have fetched meanwhile are refused until that time comes.
+            for program in _CONTROLLERS:
+                supervisor.stop(program)
+            supervisor.start(*_CONTROLLERS)
 
     def _pair(self, one: str, other: str) -> tuple[RegionPlan, RegionPlan]:
         first, second = self._plan.region(one), self._plan.region(other)

@@ -1,7 +1,7 @@
 """Strangers at port 15443, crowds of them, and a kubeconfig that wants a program run.
 
 Certificates of yesterday and of tomorrow are what a peer shows whose clock is a day off; a region with such a clock is
-in test_clock.py.
+in test_wrong_clock.py.
 """
 
 import base64

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from cli.explain import as_json, exit_code, started, target_of
+from live.kubeconfig import ClusterAccess
+from live.pods.port import ENVOY_ADMIN, pod_http
 from live.walk.walking import walk
-from tests.lab.kubectl import Kubectl, service, web_server
+from tests.lab.kubectl import Kubectl, eventually, service, web_server
 from tests.lab.shared_mesh.mirrored import Mirrored
 
 pytestmark = pytest.mark.lab
 NAMESPACE = "walked"
+RENEWED_SECONDS = 150
 CLIENT = "cluster1/sample/deploy/sleep"
 FILE = {"spanmesh.io/file": "policies/walked.yaml"}
 NETWORKING, SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
@@ -37,10 +40,25 @@ def explain(mirrored: Mirrored) -> Iterator[Explain]:
     try:
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda each: make(*each), zip(clusters, (1, 2), strict=True)))
+        # A test before this one took istiod from a gateway, whose pods come back to it when kubelet renews their root.
+        assert eventually(lambda: all(map(knows, gateway_pods(mirrored))), RENEWED_SECONDS)
         yield explained
     finally:
         for kubectl in clusters:
             kubectl("delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
+
+
+def gateway_pods(mirrored: Mirrored) -> list[tuple[ClusterAccess, str]]:
+    """The pods of cluster2's east-west gateway."""
+    selected = ("pods", "-n", "istio-system", "-l", "istio=eastwestgateway")
+    pods = mirrored.kubectl("cluster2").get(*selected)["items"]
+    return [(mirrored.accesses["cluster2"], pod["metadata"]["name"]) for pod in pods]
+
+
+def knows(pod: tuple[ClusterAccess, str]) -> bool:
+    """Whether a gateway pod passes on what is for the Services here."""
+    with pod_http(*pod, "istio-system", ENVOY_ADMIN) as http:
+        return f"outbound_.80_._.{host('fine')}" in http.text("/config_dump?resource=dynamic_listeners")
 
 
 def make(kubectl: Kubectl, number: int) -> None:
