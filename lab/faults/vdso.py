@@ -53,7 +53,12 @@ class _Vdso:
 def _vdso() -> _Vdso:
     if platform.machine() != "x86_64":
         raise LabError(f"clocks cannot be set wrong on {platform.machine()}, on x86_64 only")
-    library = ctypes.CDLL("linux-vdso.so.1")
+    try:
+        library = ctypes.CDLL("linux-vdso.so.1")
+    except OSError as error:
+        raise LabError(
+            f"clocks cannot be set wrong here: this Python does not find the kernel's vDSO: {error}"
+        ) from error
     begin = address(os.getpid())
     with (_PROC / "self/mem").open("rb") as memory:
         memory.seek(begin)
@@ -127,13 +132,15 @@ def is_set(process: int) -> bool:
     A child has it from its parent, and what a process executes begins without.
     """
     try:
+        entries = _vdso().entries.values()
         begin = address(process)
         with (_PROC / str(process) / "mem").open("rb") as memory:
-            for entry, code in _vdso().entries.values():
+            for entry, code in entries:
                 memory.seek(begin + entry)
                 if memory.read(len(code)) != code:
                     return True
-    except OSError:
+    except (OSError, LabError):
+        # Where clocks cannot be set wrong, none is.
         pass
     return False
 
