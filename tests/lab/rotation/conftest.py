@@ -1,6 +1,7 @@
 """One mesh whose root is replaced under load, with everything that can come between: killed, rolled back, refused."""
 
 import base64
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,10 @@ from live.load.watched import WatchedLoad, WatchedResult, watched_requests
 from live.trust.held import read_all_held
 from tests.lab.rotation.command import Ended, rotate
 from tests.lab.stacks import LabStack
+
+# Of every cluster's client; what they have sent is waited for at the end.
+REQUESTS = int(os.environ.get("SPANMESH_TEST_REQUESTS", "2000"))
+PER_SECOND, LOAD_SECONDS = 40, 3600
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,9 @@ def stack(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPa
 def rotated(lab: Lab, stack: LabStack) -> Rotated:
     """One rotation: killed in every stage and run again, rolled back from every stage, with an API server away once."""
     seen = Rotated(stack, stack.pulumi.outputs()["root"]["sha256"])
-    with watched_requests(stack.accesses, "sample", 3600, per_second=40) as load:
+    with watched_requests(stack.accesses, "sample", LOAD_SECONDS, per_second=PER_SECOND) as load:
         _rotate(lab, seen, load)
+        load.wait_for(REQUESTS, LOAD_SECONDS)
         seen.load = load.result()
     return seen
 

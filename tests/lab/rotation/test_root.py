@@ -9,7 +9,7 @@ from kubernetes import client
 from live.client import api_client
 from live.observed.certificates import certificates
 from tests.lab.rotation.command import rotate
-from tests.lab.rotation.conftest import Rotated
+from tests.lab.rotation.conftest import REQUESTS, Rotated
 from topology.certificates import describe
 
 pytestmark = pytest.mark.lab
@@ -23,11 +23,12 @@ def new_root(rotated: Rotated) -> str:
 def test_no_request_fails_and_no_pod_ends_while_the_root_is_replaced(rotated: Rotated) -> None:
     load = rotated.load
     assert load is not None
+    print({name: f"{each.sent} requests" for name, each in load.clients.items()}, load.verified)  # noqa: T201
     assert load.failures == []
     assert load.failed == 0
     assert load.ended == []
     for each in load.clients.values():
-        assert each.sent > 1000
+        assert each.sent >= REQUESTS
         assert set(each.answers) == {"cluster1", "cluster2"}
     assert load.verified > 100, "proxies met each other anew all the while, and showed certificates"
 
