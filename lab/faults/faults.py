@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.cluster import Cluster, wait_until
 from lab.commands import environment
 from lab.errors import LabError
-from lab.faults import clock, rules
+from lab.faults import clock, rules, vdso
 from lab.faults.delay import READY
 from lab.network import NAMESPACES
 from lab.plan import LabPlan, RegionPlan
@@ -140,6 +140,7 @@ class Faults:
             LabError: there is no such region, the seconds are none, or it cannot be done on this machine.
         """
         found = self._plan.region(region)
+        vdso.check(seconds)
         supervisor = self._lab.machine(found.control_plane.machine).supervisor
         try:
             with clock.wrong_clock(self._plan, found, seconds):

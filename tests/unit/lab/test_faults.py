@@ -85,6 +85,15 @@ def test_a_delay_that_cannot_be_had_is_refused(lab: Lab, milliseconds: int) -> N
         pass
 
 
+@pytest.mark.parametrize("seconds", [0, 2**31])
+def test_a_clock_that_cannot_be_had_is_refused_before_anything_of_the_lab_is_touched(lab: Lab, seconds: int) -> None:
+    with (
+        pytest.raises(LabError, match=f"a clock cannot be wrong by {seconds} s"),
+        lab.faults.clock_wrong("cluster1", seconds),
+    ):
+        pass
+
+
 def packet(number: int, extra: bytes = b"") -> bytes:
     header = delay.attribute(1, struct.pack("!IHB", number, 0x0800, 4))
     return delay.message(delay.PACKET, 2, delay.attribute(10, b"\0" * 3), header, delay.attribute(5, extra))
