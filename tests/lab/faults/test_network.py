@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from health.check import Result
-from health.checks import CHECKS, gateway_ports
+from health.checks import gateway_ports
 from health.examination import examine
 from live.observed import observe
 from live.probe import Probe
+from tests.lab.faults.findings import wrong
 from tests.lab.faults.under_load import shown, under_load
 from tests.lab.kubectl import eventually
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
@@ -47,13 +47,6 @@ def sample_rule(mirrored: Mirrored, cluster: str, policy: Mapping[str, Any]) -> 
         yield
     finally:
         patch(dict.fromkeys(policy))
-
-
-def wrong(mirrored: Mirrored) -> dict[tuple[str, str], Result]:
-    """By code and place, what `spanmesh diagnose` finds without a probe."""
-    stack = mirrored.stack.load()
-    results = examine(observe(stack.mesh, stack.accesses), [each for each in CHECKS if not each.check.probe])
-    return {(each.cause.code, each.where): each for each in results if each.cause}
 
 
 def gateway_port_findings(mirrored: Mirrored, probe: Probe) -> dict[tuple[str, str], str]:

@@ -6,11 +6,8 @@ from time import sleep
 
 import pytest
 
-from health.check import Result
-from health.checks import CHECKS
-from health.examination import examine
 from live.load.constant import LoadResult
-from live.observed import observe, second_look
+from tests.lab.faults.findings import wrong_with_proxies
 from tests.lab.faults.under_load import under_load
 from tests.lab.kubectl import eventually
 from tests.lab.shared_mesh.mirrored import NAMESPACE, Mirrored
@@ -19,14 +16,6 @@ pytestmark = pytest.mark.lab
 
 DAY = 86_400
 BOTH = {"cluster1", "cluster2"}
-
-
-def found(mirrored: Mirrored) -> dict[tuple[str, str], Result]:
-    """By code and place, what `spanmesh diagnose` finds."""
-    stack = mirrored.stack.load()
-    observed = second_look(observe(stack.mesh, stack.accesses), stack.accesses)
-    results = examine(observed, [each for each in CHECKS if not each.check.probe])
-    return {(each.cause.code, each.where): each for each in results if each.cause}
 
 
 @contextmanager
@@ -63,14 +52,14 @@ def test_a_clock_a_day_ahead_is_named_and_all_is_well_once_it_is_right(mirrored:
         with day_ahead(mirrored):
             # Certificates last a day: for the proxies of cluster2 those of both clusters are over.
             assert answered(mirrored, lambda of: not of["cluster2"].answers and set(of["cluster1"].answers) < BOTH)
-            seen = found(mirrored)
+            seen = wrong_with_proxies(mirrored)
             assert seen.keys() == {("SM657", "cluster2")}
             assert "1 day, 0:00:00 ahead of the others'" in seen["SM657", "cluster2"].message
         assert answered(mirrored, normal)
         load.note("normal")
         sleep(1)
     load.show("clock a day ahead")
-    assert found(mirrored) == {}
+    assert wrong_with_proxies(mirrored) == {}
     # What is answered in its own cluster goes on; what goes across is refused at once, and does not hang.
     during = load.between("cluster1", "wrong", "normal")
     assert any(each.cluster == "cluster1" for each in during)
@@ -86,7 +75,7 @@ def test_what_was_signed_while_the_clock_was_wrong_is_named_when_it_is_right_aga
             mirrored, lambda of: not of["cluster2"].failures and set(of["cluster2"].answers) == {"cluster2"}
         )
     assert answered(mirrored, lambda of: not of["cluster2"].answers)
-    seen = found(mirrored)
+    seen = wrong_with_proxies(mirrored)
     assert seen.keys() == {("SM639", "cluster2")}
     message = seen["SM639", "cluster2"].message
     assert "helloworld-" in message
@@ -94,4 +83,4 @@ def test_what_was_signed_while_the_clock_was_wrong_is_named_when_it_is_right_aga
     assert "not valid before" in message
     restart(mirrored, NAMESPACE)
     assert answered(mirrored, normal)
-    assert eventually(lambda: found(mirrored) == {}), found(mirrored)
+    assert eventually(lambda: wrong_with_proxies(mirrored) == {}), wrong_with_proxies(mirrored)
