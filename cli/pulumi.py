@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,15 +37,16 @@ class PulumiStack:
             arguments: command and flags.
             capture: keep both outputs, as one text, instead of showing Pulumi's own display.
         """
-        return subprocess.run(
-            [self._program(), *arguments, "--stack", self.name, *(["--non-interactive"] if capture else [])],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            check=False,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
-            text=True,
-        )
+        with self._whole_environment() as environment:
+            return subprocess.run(
+                [self._program(), *arguments, "--stack", self.name, *(["--non-interactive"] if capture else [])],
+                cwd=self.project,
+                env=environment,
+                check=False,
+                stdout=subprocess.PIPE if capture else None,
+                stderr=subprocess.STDOUT if capture else None,
+                text=True,
+            )
 
     def shown(self, *arguments: str) -> tuple[int, str]:
         """Run a command to its end, and show on standard error line by line what it prints.
@@ -61,14 +64,17 @@ class PulumiStack:
         """
         lines: list[str] = []
         interrupted = False
-        with subprocess.Popen(
-            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+        with (
+            self._whole_environment() as environment,
+            subprocess.Popen(
+                [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+                cwd=self.project,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
             assert process.stdout is not None  # noqa: S101 - it is a pipe
             while True:
                 try:
@@ -117,14 +123,15 @@ class PulumiStack:
         Raises:
             PulumiError: the command fails; why stands on standard error.
         """
-        ended = subprocess.run(
-            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            check=False,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with self._whole_environment() as environment:
+            ended = subprocess.run(
+                [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+                cwd=self.project,
+                env=environment,
+                check=False,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         if ended.returncode:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed; why stands above")
         return json.loads(ended.stdout)
@@ -139,16 +146,17 @@ class PulumiStack:
         Raises:
             PulumiError: the command fails, with what it printed.
         """
-        ended = subprocess.run(
-            [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            check=False,
-            input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with self._whole_environment() as environment:
+            ended = subprocess.run(
+                [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
+                cwd=self.project,
+                env=environment,
+                check=False,
+                input=text,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         if ended.returncode:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed:\n{ended.stdout.strip()}")
         return ended.stdout
@@ -162,14 +170,15 @@ class PulumiStack:
         Raises:
             PulumiError: the preview fails, with its errors.
         """
-        ended = subprocess.run(
-            [self._program(), "preview", "--json", *arguments, "--stack", self.name, "--non-interactive"],
-            cwd=self.project,
-            env={**os.environ, **self.environment},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        with self._whole_environment() as environment:
+            ended = subprocess.run(
+                [self._program(), "preview", "--json", *arguments, "--stack", self.name, "--non-interactive"],
+                cwd=self.project,
+                env=environment,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
         try:
             said: dict[str, Any] = json.loads(ended.stdout)
         except ValueError:
@@ -179,6 +188,14 @@ class PulumiStack:
             why = "\n".join(message.strip() for message in messages) or (ended.stderr or ended.stdout).strip()
             raise PulumiError(f"`pulumi preview` of stack {self.name} failed:\n{why}")
         return said
+
+    @contextmanager
+    def _whole_environment(self) -> Iterator[dict[str, str]]:
+        # The Kubernetes provider leaves every kubeconfig in the folder for temporary files, in plain text:
+        # pulumi-kubernetes, provider/pkg/provider/util.go, writeKubeconfigToFile.
+        own = {**os.environ, **self.environment}
+        with tempfile.TemporaryDirectory(prefix="spanmesh-", dir=own.get("TMPDIR"), ignore_cleanup_errors=True) as made:
+            yield {**own, "TMPDIR": made}
 
     def _program(self) -> str:
         # The one on the lab's PATH, not the one on ours.

@@ -6,6 +6,7 @@ What is not known is refused, so that a workflow which outgrows this fails its t
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,11 @@ class Runner:
     contexts: dict[str, Any]
     replaced: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def temporary(self) -> Path:
+        """RUNNER_TEMP: emptied before a job here, and after it too by a real runner."""
+        return self.checkout.parent / "temporary"
+
     def run(self, name: str, stack: str | None = None) -> dict[str, str]:
         """Run the steps of a job, each of which has to work.
 
@@ -121,7 +127,9 @@ class Runner:
         files = {key: self.checkout.parent / key for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         for path in files.values():
             path.write_text("")
-        contexts = {**self.contexts, "matrix": {"stack": stack}}
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir()
+        contexts = {**self.contexts, "matrix": {"stack": stack}, "runner": {"temp": str(self.temporary)}}
         contexts["env"] = {key: filled(value, contexts) for key, value in workflow["env"].items()}
         printed: dict[str, str] = {}
         for step in job["steps"]:

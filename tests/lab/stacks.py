@@ -47,11 +47,14 @@ class LabStack:
         """A stack like the one of that name in stacks/, not yet up."""
         (project / "stacks").mkdir(parents=True)
         (project / "backend").mkdir()
+        (project / "temporary").mkdir()
         for name in LINKED:
             (project / name).symlink_to(ROOT / name)
         example = yaml.safe_load((ROOT / f"stacks/Pulumi.{like}.yaml").read_text())
         backend = f"file://{project / 'backend'}?metadata=skip"  # as the lab's (docs/reliability.md)
         own = {"PULUMI_BACKEND_URL": backend, "PULUMI_CONFIG_PASSPHRASE": "test"}
+        # Pulumi's providers leave kubeconfigs there.
+        own["TMPDIR"] = str(project / "temporary")
         stack = cls(project, {**environment, **own}, config=example["config"])
         stack.write()
         selected = stack.pulumi.select()

@@ -134,7 +134,7 @@ def rights(access: ClusterAccess, namespace: str) -> set[tuple[str, str, str]]:
     }
 
 
-def test_kubeconfigs_of_secrets_and_other_stacks_are_never_in_plain_on_the_disk(mesh: LabStack) -> None:
+def test_kubeconfigs_of_secrets_and_other_stacks_are_not_left_in_plain_on_the_disk(mesh: LabStack) -> None:
     accesses = mesh.accesses
     credentials = [json.dumps(access.document["users"][0]["user"]) for access in accesses.values()]
     secrets = [value for text in credentials for value in json.loads(text).values() if len(str(value)) > 40]

@@ -193,6 +193,8 @@ def test_a_push_brings_up_the_deployed_stack_and_a_pull_request_shows_what_it_wo
     assert "maxReplicas: 5 => 7" in printed
     assert "~ 1 to update" in printed
     assert hosted.secrets["MESH_KUBECONFIG"] not in printed
+    # What the Kubernetes provider leaves behind lies where a runner empties it.
+    assert list(pull.temporary.glob("kubeconfig*"))
 
     # A change of no stack is neither previewed nor brought up; one that was not deployed yet still is.
     other = git(hosted.checkout, "rev-parse", "HEAD")
