@@ -253,6 +253,19 @@ class EastWestGateway:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """A pod of the east-west gateway that is ready and that no istiod has among its proxies.
+
+    Attributes:
+        pod: its name.
+        said: the last warning of its log about istiod; empty: it has none, or the log was not to be had.
+    """
+
+    pod: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class GatewayHandshake:
     """What a pod of one cluster got when it opened TLS to another cluster's east-west gateway.
 
@@ -297,6 +310,7 @@ class ObservedCluster:
         remote: the kubeconfigs that its istiods read by.
         readers: the tokens by which others read it.
         gateway: its east-west gateway; None: there is none.
+        cut_off: pods of its east-west gateway that no istiod has; none: empty.
         handshakes: what its probe pod got of the east-west gateways of other networks.
         namespaces: by name, whether pods made in it are injected.
         services: its Services.
@@ -318,6 +332,7 @@ class ObservedCluster:
     remote: tuple[RemoteKubeconfig, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     readers: tuple[Reader, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     gateway: EastWestGateway | Unknown | None = field(default_factory=lambda: Unknown("not asked"))
+    cut_off: tuple[CutOff, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     handshakes: tuple[GatewayHandshake, ...] | Unknown = field(default_factory=lambda: Unknown("no probe was sent"))
     namespaces: Mapping[str, bool] | Unknown = field(default_factory=lambda: Unknown("not asked"))
     services: tuple[Service, ...] | Unknown = field(default_factory=lambda: Unknown("not asked"))

@@ -14,7 +14,7 @@ from health.observed import EastWestGateway, Istiod, Observed, ObservedCluster, 
 from live.client import api_client
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
-from live.observed import policy_objects, proxies, workloads
+from live.observed import cut_off, policy_objects, proxies, workloads
 from live.observed.istiods import proxy_sync
 from live.pods.port import ISTIOD_DEBUG, PodPortError, pod_http
 from live.policy.api import PODS, Api
@@ -50,7 +50,7 @@ def second_look(
         expected: what the stack declares of policy; None: nobody says.
 
     Returns:
-        The same, with ``unmeshed``, ``proxies``, ``policy``, and ``proxies_trust`` of a few sidecars more.
+        The same, with ``unmeshed``, ``proxies``, ``cut_off``, ``policy``, and ``proxies_trust`` of a few sidecars more.
     """
     asked = [each for each in observed.clusters.values() if not isinstance(each.kubernetes, Unknown)]
     if not asked:
@@ -104,6 +104,7 @@ def _cluster(observed: Observed, cluster: ObservedCluster, access: ClusterAccess
         expected = wanted.expected
         comparing = pool.submit(policy_objects.compared, access, expected, cluster.policy) if expected else None
         bare = pool.submit(_pods, access, cluster, wanted)
+        without_istiod = pool.submit(cut_off.read, access, cluster, istiods)
         if isinstance(istiods, Unknown):
             found: dict[str, Any] = {"proxies": istiods}
         else:
@@ -115,6 +116,7 @@ def _cluster(observed: Observed, cluster: ObservedCluster, access: ClusterAccess
             found = {"proxies": tuple(answer.proxy for answer in answers)}
             if more:
                 found["proxies_trust"] = (*seen, *more)
+        found["cut_off"] = without_istiod.result()
         found["unmeshed"], pods = bare.result()
         policy = comparing.result() if comparing else cluster.policy
         found["policy"] = policy if isinstance(policy, Unknown) else replace(policy, pods=pods)

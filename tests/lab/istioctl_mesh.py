@@ -11,7 +11,6 @@ import yaml
 from tests import authority
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import Kubectl
-from tests.lab.version_change import crds
 from topology.defaults import NAMESPACE, NETWORK_LABEL
 
 WORKLOADS = "shop"
@@ -35,10 +34,6 @@ def install(
         The root's certificate, PEM.
     """
     root = authority.root("Root CA of the guide")
-    for kubectl in clusters.values():
-        # A mesh that was here before leaves its CRDs, those of a newer chart as part of a release.
-        if left := crds(kubectl):
-            kubectl("delete", "crd", *left)
     for number, (name, kubectl) in enumerate(clusters.items(), start=1):
         network = f"network{number}"
         labels = {NETWORK_LABEL: network}
@@ -59,11 +54,10 @@ def install(
     return root.pem
 
 
-def remove(istioctl: Istioctl, clusters: Mapping[str, Kubectl]) -> None:
-    """Remove what is left of it."""
-    for name, kubectl in clusters.items():
-        istioctl.run(name, "uninstall", "--purge", "-y")
-        kubectl("delete", "namespace", NAMESPACE, WORKLOADS, "--ignore-not-found")
+def remove_workloads(clusters: Mapping[str, Kubectl]) -> None:
+    """Remove the namespace :data:`WORKLOADS`."""
+    for kubectl in clusters.values():
+        kubectl("delete", "namespace", WORKLOADS, "--ignore-not-found")
 
 
 def _cacerts(root: authority.Authority, cluster: str) -> dict[str, Any]:

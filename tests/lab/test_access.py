@@ -18,6 +18,7 @@ from live.kubeconfig import ClusterAccess
 from live.load.constant import constant_requests
 from live.remote_access.tokens import reader_tokens
 from tests.lab.istioctl import Istioctl
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -72,12 +73,10 @@ def mesh(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     stack.config = yaml.safe_load(stack.path.read_text())["config"]
     patch.delenv("KUBECONFIG")
     stack.environment.pop("KUBECONFIG")
-    try:
+    with nothing_left(stack):
         stack.up()
         yield stack
-    finally:
-        stack.destroy()
-        patch.undo()
+    patch.undo()
 
 
 def token_of(access: ClusterAccess, reader: str = READER) -> str:

@@ -11,6 +11,7 @@ from kubernetes import client
 
 from live.client import api_client
 from tests.lab.istioctl import Istioctl
+from tests.lab.nothing_left import nothing_left
 from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
 
@@ -123,7 +124,7 @@ def test_an_istio_of_another_installer_is_refused_and_can_be_taken_over(
     declared = tmp_path / "left-behind.yaml"
     declared.write_text(LEFT_BEHIND)
     istioctl.run("cluster2", "install", "-y", "-f", str(declared))
-    try:
+    with nothing_left(empty):
         ended = empty.attempt("preview")
         assert ended.returncode != 0
         assert "spanmesh:mesh.clusters[0]: cluster cluster2: Istio objects of another installer" in ended.stdout
@@ -138,9 +139,6 @@ def test_an_istio_of_another_installer_is_refused_and_can_be_taken_over(
         assert "istioctl tag remove default" in taken.stderr
         empty.up()
         assert owner_of_istiod(empty) == "istiod"
-    finally:
-        empty.destroy()
-        istioctl.run("cluster2", "uninstall", "--purge", "-y")
 
 
 def only(stack: LabStack, name: str) -> None:
@@ -170,10 +168,8 @@ def test_an_istiod_that_cannot_start_is_explained_by_pod_and_reason_and_cured_by
     assert "ImagePullBackOff" in ended.stdout or "ErrImagePull" in ended.stdout
     empty.mesh["istio"].update(hub=good, timeoutSeconds=180)
     empty.write()
-    try:
+    with nothing_left(empty):
         empty.up()
-    finally:
-        empty.destroy()
 
 
 def resources(stack: LabStack) -> list[str]:

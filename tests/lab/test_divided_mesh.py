@@ -10,6 +10,7 @@ import yaml
 from cli.demo import prove
 from lab import Lab
 from tests.lab.kubectl import Kubectl
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -61,11 +62,8 @@ def divided(
     for stack in groups.values():
         stack.write()
         assert stack.pulumi.select().returncode == 0
-    try:
+    with nothing_left(*groups.values(), first):
         yield stacks
-    finally:
-        for stack in (*groups.values(), first):
-            stack.destroy()
 
 
 def changes(stack: LabStack) -> dict[str, str]:

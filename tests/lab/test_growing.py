@@ -22,6 +22,7 @@ from live.load.watched import watched_requests
 from tests.lab.istioctl import Istioctl
 from tests.lab.kubectl import eventually
 from tests.lab.left_overs import left_in
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -38,12 +39,10 @@ def growing(
     stack = LabStack.make(tmp_path_factory.mktemp("growing"), environment, like="lab-three")
     third = stack.mesh["clusters"].pop()
     stack.write()
-    try:
+    with nothing_left(stack):
         stack.up()
         stack.mesh["clusters"].append(third)
         yield stack
-    finally:
-        stack.destroy()
 
 
 def pods(stack: LabStack, cluster: str) -> dict[str, int]:

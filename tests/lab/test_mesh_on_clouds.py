@@ -9,6 +9,7 @@ from lab import Lab
 from lab.plan import OUTSIDE_ADDRESS
 from live.load.traffic import traffic_matrix
 from tests.lab.kubectl import eventually, in_machine
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 
 pytestmark = pytest.mark.lab
@@ -31,10 +32,10 @@ def clouds(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempP
     second |= {"cloud": "aws-nlb", "eastWest": {"sourceRanges": ranges, "annotations": {target: "instance"}}}
     stack.write()
     try:
-        stack.up()
-        yield stack
+        with nothing_left(stack):
+            stack.up()
+            yield stack
     finally:
-        stack.destroy()
         lab.play_cloud("plain")
 
 

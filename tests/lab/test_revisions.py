@@ -41,8 +41,8 @@ def proxies(revisions: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
-    with mesh_of_1_22(lab, environment, tmp_path_factory.mktemp("revisions")) as stack:
+def stack(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
+    with mesh_of_1_22(environment, tmp_path_factory.mktemp("revisions")) as stack:
         yield stack
 
 

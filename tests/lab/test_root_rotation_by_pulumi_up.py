@@ -21,6 +21,7 @@ from live.client import api_client
 from live.load.constant import LoadResult, constant_requests
 from live.trust.held import read_all_held
 from tests.lab.kubectl import eventually
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 from topology.certificates import describe
 
@@ -86,12 +87,12 @@ def stack(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     stack.mesh["istio"]["version"] = "1.22.3"
     stack.mesh["trust"] = {}
     stack.write()
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.attempt("state", "unprotect", "--all", "--yes")
-        stack.destroy()
+    with nothing_left(stack):
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.attempt("state", "unprotect", "--all", "--yes")
 
 
 def declare(stack: LabStack, trust: dict[str, Any]) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from tests.lab import istioctl_mesh
 from tests.lab.istioctl import Istioctl
 from tests.lab.istioctl_mesh import GATEWAY, WORKLOADS
 from tests.lab.kubectl import Kubectl
+from tests.lab.nothing_left import nothing_left
 from tests.lab.rotation.command import rotate
 from tests.lab.spanmesh import spanmesh
 from tests.lab.stacks import LabStack
@@ -64,7 +65,7 @@ def taken(
     stack.config.pop("spanmesh:sample")
     stack.write()
     kubectl = {name: Kubectl.of(lab, name) for name in stack.accesses}
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
+    with pytest.MonkeyPatch.context() as patch, nothing_left(stack), ExitStack() as running:
         # For this process too: a stack file that a rescue has written holds what only Pulumi decrypts.
         for name, value in stack.environment.items():
             patch.setenv(name, value)
@@ -80,8 +81,7 @@ def taken(
             yield taken
         finally:
             stack.attempt("cancel", "--yes")
-            stack.destroy()
-            istioctl_mesh.remove(istioctl_1_22, kubectl)
+            istioctl_mesh.remove_workloads(kubectl)
 
 
 def services(kubectl: dict[str, Kubectl]) -> dict[str, Any]:

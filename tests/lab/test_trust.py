@@ -21,6 +21,7 @@ from live.load.constant import LoadResult, constant_requests
 from live.load.traffic import traffic_matrix
 from tests.authority import Authority, root
 from tests.lab.kubectl import eventually
+from tests.lab.nothing_left import nothing_left
 from tests.lab.rotation.command import Ended, rotate
 from tests.lab.stacks import LabStack
 from topology.certificates import describe
@@ -79,10 +80,8 @@ def acme() -> Authority:
 @pytest.fixture(scope="module")
 def stack(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
     stack = LabStack.make(tmp_path_factory.mktemp("trust"), environment)
-    try:
+    with nothing_left(stack):
         yield stack
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="module")

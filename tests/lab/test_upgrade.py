@@ -56,8 +56,8 @@ def all_of(version: str) -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
-    with mesh_of_1_22(lab, environment, tmp_path_factory.mktemp("upgrade")) as stack:
+def stack(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
+    with mesh_of_1_22(environment, tmp_path_factory.mktemp("upgrade")) as stack:
         yield stack
 
 

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from cli.environment import ISTIO_CURRENT, PULUMI_TOOLS, charts_tool, pulumi_environment
-from cli.project import ROOT
+from cli.project import ROOT, load_stack
 from cli.pulumi import PulumiStack
 from tests.github import BASH, Runner, inherited_environment, load_workflow, runs, stacks
+from tests.lab.nothing_left import clear
 from toolchain import Toolchain
 
 NOT_IN_GIT = shutil.ignore_patterns(".git", ".venv*", ".charts", ".*_cache", "__pycache__")
@@ -160,11 +161,16 @@ def hosted(checkout: Path, pulumi: dict[str, str], environment: dict[str, str]) 
     made = hosted.pulumi.run("stack", "init", capture=True)
     assert made.returncode == 0, made.stdout
     commit(checkout)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESH_KUBECONFIG", hosted.secrets["MESH_KUBECONFIG"])
+        accesses = load_stack("prod", checkout).accesses
     try:
         yield hosted
     finally:
         hosted.environment["MESH_KUBECONFIG"] = hosted.secrets["MESH_KUBECONFIG"]
         ended = hosted.pulumi.run("destroy", "--yes", "--skip-preview", capture=True)
+        for access in accesses.values():
+            clear(access)
         assert ended.returncode == 0, ended.stdout
 
 

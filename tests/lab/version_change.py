@@ -8,6 +8,7 @@ from typing import Any
 from lab import Lab
 from live.load.constant import Load, constant_requests
 from tests.lab.kubectl import Kubectl
+from tests.lab.nothing_left import nothing_left
 from tests.lab.stacks import LabStack
 
 OLD = "1.22.3"
@@ -45,23 +46,16 @@ def crds(kubectl: Kubectl) -> dict[str, str]:
 
 
 @contextmanager
-def mesh_of_1_22(lab: Lab, environment: dict[str, str], project: Path) -> Iterator[LabStack]:
+def mesh_of_1_22(environment: dict[str, str], project: Path) -> Iterator[LabStack]:
     """Istio 1.22.3 with its own CRDs in two clusters, two replicas of all that carries traffic."""
     stack = LabStack.make(project, environment)
     stack.mesh["istio"]["version"] = OLD
     stack.mesh["allowVersionSkew"] = True
     stack.mesh["eastWest"]["replicas"] = 2
     stack.write()
-    for name in stack.accesses:
-        kubectl = Kubectl.of(lab, name)
-        # A mesh that was here before leaves its CRDs, those of a newer chart as part of a release.
-        if left := crds(kubectl):
-            kubectl("delete", "crd", *left)
-    try:
+    with nothing_left(stack):
         stack.up()
         yield stack
-    finally:
-        stack.destroy()
 
 
 @contextmanager

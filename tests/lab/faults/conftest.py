@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
+from tests.lab.nothing_left import nothing_left
 from tests.lab.shared_mesh.mirrored import Mirrored
 from tests.lab.stacks import LabStack
 
@@ -13,11 +14,9 @@ from tests.lab.stacks import LabStack
 def mirrored(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrored]:
     """Two clusters on different networks with the sample, as in the lab's stack file; destroyed after the last test."""
     stack = LabStack.make(tmp_path_factory.mktemp("faults"), environment)
-    try:
+    with nothing_left(stack):
         stack.up()
         yield Mirrored(stack, lab)
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="package")

@@ -10,9 +10,9 @@ import pytest
 
 from live.load.traffic import REQUEST_SECONDS
 from live.pods.port import pod_http
-from tests.lab.faults.findings import codes
+from tests.lab.faults.findings import Findings, codes, wrong_with_proxies
 from tests.lab.faults.under_load import shown, under_load
-from tests.lab.kubectl import Kubectl, eventually
+from tests.lab.kubectl import Kubectl, eventually, in_machine
 from tests.lab.shared_mesh.mirrored import HOST, NAMESPACE, Mirrored
 
 pytestmark = pytest.mark.lab
@@ -97,6 +97,41 @@ def test_requests_go_on_while_istiod_is_killed(mirrored: Mirrored) -> None:
         assert load.failures(name) == []
         assert set(result.answers) == {"cluster1", "cluster2"}
     assert eventually(lambda: codes(mirrored) == set(), 60), codes(mirrored)
+
+
+@contextmanager
+def without_istiod(mirrored: Mirrored, cluster: str) -> Iterator[None]:
+    """The pod of a cluster's gateway gets no answer of istiod for a while, and the istiod that it had ends."""
+    kubectl = mirrored.kubectl(cluster)
+    (region,) = [each for each in mirrored.lab.regions if each.cluster == cluster]
+    (pod,) = kubectl.get(*SYSTEM, "pods", "-l", "istio=eastwestgateway")["items"]
+    to = ("-s", pod["status"]["podIP"], "-p", "tcp", "--dport", "15012")
+    rule = ("FORWARD", *to, "-j", "REJECT", "--reject-with", "tcp-reset")
+    node = region.control_plane.machine
+    assert in_machine(mirrored.lab, node, "iptables", "-w", "-I", *rule).returncode == 0
+    try:
+        kubectl(*SYSTEM, "rollout", "restart", "deployment/istiod")
+        kubectl(*SYSTEM, "rollout", "status", "deployment/istiod", "--timeout=60s")
+        yield
+    finally:
+        in_machine(mirrored.lab, node, "iptables", "-w", "-D", *rule)
+
+
+def test_a_gateway_that_loses_istiod_passes_on_what_it_knows_and_is_named_until_it_is_back(mirrored: Mirrored) -> None:
+    found: list[Findings] = []
+
+    def named() -> bool:
+        found.append(wrong_with_proxies(mirrored))
+        return set(found[-1]) == {("SM664", "cluster2")}
+
+    with under_load(mirrored, "cluster1") as load, without_istiod(mirrored, "cluster2"):
+        assert eventually(named, 60), found[-1]
+    load.show("gateway pod of cluster2 without istiod")
+    assert load.failures("cluster1") == []
+    assert set(load.results["cluster1"].answers) == {"cluster1", "cluster2"}
+    # The agent's words, or Envoy's: what they tried, and what came of it.
+    assert "15012" in found[-1]["SM664", "cluster2"].message, found[-1]
+    assert eventually(lambda: wrong_with_proxies(mirrored) == {}, 120), wrong_with_proxies(mirrored)
 
 
 def test_an_address_that_is_lost_or_changed_never_makes_clients_send_to_addresses_of_pods(mirrored: Mirrored) -> None:

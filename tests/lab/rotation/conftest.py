@@ -16,6 +16,7 @@ from lab import Lab
 from live.client import api_client
 from live.load.watched import WatchedLoad, WatchedResult, watched_requests
 from live.trust.held import read_all_held
+from tests.lab.nothing_left import nothing_left
 from tests.lab.rotation.command import Ended, rotate
 from tests.lab.stacks import LabStack
 
@@ -117,12 +118,12 @@ def cacerts(stack: LabStack) -> dict[str, dict[str, str]]:
 def stack(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStack]:
     """Two clusters on different networks with the sample, under a root that Pulumi makes."""
     stack = LabStack.make(tmp_path_factory.mktemp("rotation"), environment)
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.attempt("cancel", "--yes")
-        stack.destroy()
+    with nothing_left(stack):
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.attempt("cancel", "--yes")
 
 
 @pytest.fixture(scope="package")

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lab import Lab
+from tests.lab.nothing_left import nothing_left
 from tests.lab.shared_mesh.mirrored import Mirrored
 from tests.lab.stacks import LabStack
 
@@ -31,11 +32,9 @@ def mirrored(lab: Lab, environment: dict[str, str], tmp_path_factory: pytest.Tem
     authority = kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
     stack.environment["SPANMESH_TEST_CA"] = base64.b64decode(authority).decode()
     stack.write()
-    try:
+    with nothing_left(stack):
         stack.up()
         yield Mirrored(stack, lab)
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="package")

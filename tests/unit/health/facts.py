@@ -125,6 +125,7 @@ def cluster(number: int, **given: Any) -> ObservedCluster:
             f"network{number}",
             pods=(GatewayPod("gateway", ready=True),),
         ),
+        cut_off=(),
         handshakes=(handshake(peer),),
         namespaces={"sample": True, "tools": False},
         services=(service("hello"),),
