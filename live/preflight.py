@@ -24,7 +24,7 @@ from live.made_clusters import (
 from live.nodes import NodeFacts, node_facts, overlap
 from live.reachability import UnreachableError, explained
 from live.removed_clusters import removed_clusters, silent
-from live.takeover.charts import foreign_objects
+from live.takeover.charts import CRD, Foreign, foreign_objects
 from live.takeover.gateways import gateways_in_the_way, gateways_of
 from topology import Cluster, Mesh, MeshConfigError, Problem, networks
 from topology.checks import doubts
@@ -33,6 +33,10 @@ from topology.defaults import istio_of
 from topology.model import Istio
 
 SHOWN = 5
+TAKE_OVER = "Remove that Istio with its own installer, or see what `spanmesh adopt` would take over"
+# Helm keeps CRDs, and those of a chart's folder crds/ are without its marks.
+LEFT_CRDS = "CRDs left by another installer, or by a mesh of Istio before 1.24 that was destroyed here,"
+TAKE_CRDS = "`spanmesh adopt` makes them part of the mesh's Helm release; objects of these kinds stay"
 
 
 class PreflightReport:
@@ -162,13 +166,12 @@ def _left_overs(access: ClusterAccess, istio: Istio, gateways: Sequence[str]) ->
         )
     elif objects := [*foreign_objects(access, istio), *gateways_in_the_way(access, gateways)]:
         named = ", ".join(str(item) for item in objects[:SHOWN])
-        more = f" and {len(objects) - SHOWN} more" if len(objects) > SHOWN else ""
-        problems.append(
-            (
-                f"cluster {access.name}: Istio objects of another installer are in the way: {named}{more}",
-                "Remove that Istio with its own installer, or see what `spanmesh adopt` would take over",
-            )
-        )
+        named += f" and {len(objects) - SHOWN} more" if len(objects) > SHOWN else ""
+        if all(isinstance(each, Foreign) and each.kind == CRD for each in objects):
+            problems.append((f"cluster {access.name}: {LEFT_CRDS} are in the way: {named}", TAKE_CRDS))
+        else:
+            what = f"cluster {access.name}: Istio objects of another installer are in the way: {named}"
+            problems.append((what, TAKE_OVER))
     return problems
 
 

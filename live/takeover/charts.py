@@ -25,6 +25,7 @@ from topology.defaults import ISTIOD_RELEASE, NAMESPACE
 from topology.model import Istio
 from topology.revisions import Revision, base_version, declared_revisions
 
+CRD = "CustomResourceDefinition"
 TAG_LABEL = "istio.io/tag"
 CRD_TEMPLATES_SINCE = (1, 24)
 
@@ -152,7 +153,7 @@ def foreign_crds(api: client.ApiClient) -> Iterator[Foreign]:
         if crd.metadata.name not in own:
             yield Foreign(
                 "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
+                CRD,
                 crd.metadata.name,
                 "",
                 BASE,

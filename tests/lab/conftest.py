@@ -24,19 +24,51 @@ FOLDER = Path(__file__).parent
 NAME = os.environ.get("SPANMESH_TEST_LAB", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 # They need a third region: one process runs them all, so that only its lab has one.
 THREE_REGIONS = ("test_bare_cluster.py", "test_divided_mesh.py", "test_flat_network.py", "test_growing.py")
+THREE = "three regions"
+# What takes longest comes first, that no process is left alone with it at the end.
+LONGEST = (
+    "shared_mesh",
+    "faults",
+    THREE,
+    "rotation",
+    "test_upgrade.py",
+    "test_takeover.py",
+    "test_revisions.py",
+    "test_trust.py",
+    "test_root_rotation_by_pulumi_up.py",
+    "test_bad_input.py",
+    "test_access.py",
+)
 VERSIONS = (ISTIO_CURRENT, "1.22.3")
 
 
+def sharing(nodeid: str) -> str:
+    """What a test shares its mesh with: a folder, or a file."""
+    first = Path(nodeid.split("::", maxsplit=1)[0]).relative_to(FOLDER.relative_to(ROOT)).parts[0]
+    return THREE if first in THREE_REGIONS else first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first."""
+
+    def place(item: pytest.Item) -> int:
+        shared = sharing(item.nodeid) if item.path.is_relative_to(FOLDER) else ""
+        return LONGEST.index(shared) if shared in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 class MeshScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps together, in one process, what shares a mesh: a folder, or a file."""
+    """Keeps together, in one process, what shares a mesh."""
 
     def _split_scope(self, nodeid: str) -> str:
-        first = Path(nodeid.split("::", maxsplit=1)[0]).relative_to(FOLDER.relative_to(ROOT)).parts[0]
-        return "three regions" if first in THREE_REGIONS else first
+        return sharing(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> MeshScheduling:
     """The scheduler of pytest -n. Its own `loadgroup` does not see groups with pytest 9.2."""
+    # It would go by the number of tests.
+    config.option.loadscopereorder = False
     return MeshScheduling(config, log)
 
 

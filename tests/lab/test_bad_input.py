@@ -141,6 +141,24 @@ def test_an_istio_of_another_installer_is_refused_and_can_be_taken_over(
         assert owner_of_istiod(empty) == "istiod"
 
 
+def test_crds_of_a_destroyed_mesh_of_1_22_are_told_from_an_installed_istio_and_taken_over(empty: LabStack) -> None:
+    only(empty, "cluster2")
+    current = empty.mesh["istio"]["version"]
+    with nothing_left(empty):
+        empty.mesh["istio"]["version"] = "1.22.3"
+        empty.write()
+        empty.up()
+        empty.destroy()
+        empty.mesh["istio"]["version"] = current
+        empty.write()
+        ended = empty.attempt("preview")
+        assert ended.returncode != 0
+        assert "cluster cluster2: CRDs left by another installer, or by a mesh of Istio before 1.24" in ended.stdout
+        taken = spanmesh(empty, "adopt", "--yes")
+        assert taken.returncode == 0, taken.stderr
+        empty.up()
+
+
 def only(stack: LabStack, name: str) -> None:
     """Declare one cluster alone, and no sample."""
     stack.mesh["clusters"] = [each for each in stack.mesh["clusters"] if each["name"] == name]

@@ -8,6 +8,7 @@ from live import preflight
 from live.kubeconfig import ClusterAccess
 from live.made_clusters import ClusterIds
 from live.nodes import NodeFacts
+from live.takeover.charts import CRD, Foreign
 from live.takeover.gateways import DEPLOYMENTS, PODS_STAY, InTheWay
 from topology import load_mesh
 
@@ -52,3 +53,19 @@ def test_a_gateway_of_another_installer_is_named_with_the_command_that_takes_it_
     assert "cluster cluster1: Istio objects of another installer are in the way" in str(problem)
     assert "Deployment istio-system/istio-eastwestgateway" in str(problem)
     assert "`spanmesh adopt`" in str(problem)
+
+
+def test_crds_alone_may_also_be_what_helm_kept_of_a_mesh_that_was_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [
+        Foreign("apiextensions.k8s.io/v1", CRD, f"{kind}.networking.istio.io", "", "istio-base") for kind in "abcdef"
+    ]
+    monkeypatch.setattr(preflight, "cluster_ids", lambda access: ClusterIds("uid", None))
+    monkeypatch.setattr(preflight, "node_facts", lambda access: NodeFacts())
+    monkeypatch.setattr(preflight, "helm_records", lambda access: [])
+    monkeypatch.setattr(preflight, "foreign_objects", lambda access, istio: left)
+    monkeypatch.setattr(preflight, "gateways_in_the_way", lambda access, gateways: [])
+    (problem,) = preflight.preflight(MESH, ACCESSES).problems
+    assert "cluster cluster1: CRDs left by another installer, or by a mesh of Istio before 1.24" in str(problem)
+    assert "CustomResourceDefinition a.networking.istio.io" in str(problem)
+    assert "and 1 more" in str(problem)
+    assert "`spanmesh adopt` makes them part of the mesh's Helm release" in str(problem)

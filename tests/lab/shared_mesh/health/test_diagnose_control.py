@@ -1,7 +1,6 @@
 """What is wrong with clusters, remote access, trust and names is named by its code and cluster, and gone once undone.
 
-Not made here: clocks that disagree. Kubernetes' programs are static Go programs, which ask the kernel past libfaketime,
-and a time namespace has no wall clock: tests/unit/cli/test_diagnose.py has API servers whose Date is wrong instead.
+Clocks that disagree are made in tests/lab/faults/test_wrong_clock.py.
 """
 
 import base64
