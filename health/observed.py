@@ -220,13 +220,23 @@ class Reader:
 
 @dataclass(frozen=True)
 class GatewayPod:
-    """A pod of a gateway."""
+    """A pod that the Service of a gateway selects.
+
+    Attributes:
+        name: its name.
+        ready: whether it is ready.
+        reason: why it is not; empty where it is.
+        node: the node that it runs on.
+        version: the tag of its proxy's image.
+        proxy: whether it has a proxy of Istio at all.
+    """
 
     name: str
     ready: bool
     reason: str = ""
     node: str = ""
     version: str = ""
+    proxy: bool = True
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def read(
 
 
 def _missing(access: ClusterAccess, gateway: EastWestGateway | None, istiods: Sequence[Istiod]) -> list[str]:
-    ready = [pod.name for pod in gateway.pods if pod.ready] if gateway else []
+    ready = [pod.name for pod in gateway.pods if pod.ready and pod.proxy] if gateway else []
     known = {proxy.proxy for istiod in istiods for proxy in istiod.proxies}
     deadline = time.monotonic() + RECONNECT_SECONDS
     while missing := [name for name in ready if f"{name}.{NAMESPACE}" not in known]:

@@ -50,7 +50,8 @@ def _pod(asked: Asked, pod: Any) -> GatewayPod:
     ready = is_ready(pod)
     reason = "" if ready else "; ".join(why_pod_not_ready(asked.core, pod)) or "not ready"
     images = [c.image for c in pod.spec.containers if c.name == PROXY]
-    return GatewayPod(pod.metadata.name, ready, reason, pod.spec.node_name or "", tag(images[0]) if images else "")
+    version = tag(images[0]) if images else ""
+    return GatewayPod(pod.metadata.name, ready, reason, pod.spec.node_name or "", version, proxy=bool(images))
 
 
 def _warnings(asked: Asked, service: Any) -> tuple[str, ...]:

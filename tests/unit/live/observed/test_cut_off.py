@@ -49,6 +49,7 @@ def having(*pods: GatewayPod) -> ObservedCluster:
 
 
 A, B, STARTING = GatewayPod("a", True), GatewayPod("b", True), GatewayPod("c", False)
+OTHER = GatewayPod("d", True, proxy=False)
 
 
 @pytest.fixture
@@ -76,8 +77,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return saying
 
 
-def test_pods_that_any_istiod_has_or_that_are_not_ready_are_not_waited_for() -> None:
-    assert cut_off.read(ACCESS, having(A, B, STARTING), (istiod("a"), istiod("b"))) == ()
+def test_pods_that_any_istiod_has_that_are_not_ready_or_no_proxies_are_not_waited_for() -> None:
+    assert cut_off.read(ACCESS, having(A, B, STARTING, OTHER), (istiod("a"), istiod("b"))) == ()
     assert cut_off.read(ACCESS, ObservedCluster("cluster1", "v1", gateway=None), (istiod(),)) == ()
 
 
