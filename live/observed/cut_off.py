@@ -37,10 +37,13 @@ def read(
         return istiods
     if isinstance(gateway, Unknown):
         return gateway
-    if silent := [each for each in istiods if not each.remotes]:
+    ready = [each for each in istiods if each.ready]
+    if not ready:
+        return Unknown("no istiod is ready")
+    if silent := [each for each in ready if not each.remotes]:
         return Unknown(f"istiod pod {silent[0].pod} does not say which proxies it has")
     try:
-        missing = _missing(access, gateway, istiods)
+        missing = _missing(access, gateway, ready)
     except PodPortError as error:
         return Unknown(str(error), error.status)
     return tuple(CutOff(pod, _said(access, pod)) for pod in missing)

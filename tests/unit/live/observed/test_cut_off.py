@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,9 @@ def test_a_pod_that_stays_away_is_told_with_the_last_warning_about_istiod(
 def test_what_an_istiod_does_not_say_is_unknown(later: Callable[..., None]) -> None:
     found = cut_off.read(ACCESS, having(A), (istiod("b"), istiod(pod="mute", answers=False)))
     assert found == Unknown("istiod pod mute does not say which proxies it has")
+    starting = replace(istiod(pod="starting", answers=False), ready=False)
+    assert cut_off.read(ACCESS, having(A), (istiod("a"), starting)) == ()
+    assert cut_off.read(ACCESS, having(A), (starting,)) == Unknown("no istiod is ready")
     later(PodPortError("istiod does not answer", 500))
     assert cut_off.read(ACCESS, having(A), (istiod(),)) == Unknown("istiod does not answer", 500)
     assert cut_off.read(ACCESS, having(A), Unknown("forbidden")) == Unknown("forbidden")
