@@ -37,16 +37,9 @@ class PulumiStack:
             arguments: command and flags.
             capture: keep both outputs, as one text, instead of showing Pulumi's own display.
         """
-        with self._whole_environment() as environment:
-            return subprocess.run(
-                [self._program(), *arguments, "--stack", self.name, *(["--non-interactive"] if capture else [])],
-                cwd=self.project,
-                env=environment,
-                check=False,
-                stdout=subprocess.PIPE if capture else None,
-                stderr=subprocess.STDOUT if capture else None,
-                text=True,
-            )
+        if capture:
+            return self._run(*arguments, "--non-interactive", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return self._run(*arguments)
 
     def shown(self, *arguments: str) -> tuple[int, str]:
         """Run a command to its end, and show on standard error line by line what it prints.
@@ -123,15 +116,7 @@ class PulumiStack:
         Raises:
             PulumiError: the command fails; why stands on standard error.
         """
-        with self._whole_environment() as environment:
-            ended = subprocess.run(
-                [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
-                cwd=self.project,
-                env=environment,
-                check=False,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+        ended = self._run(*arguments, "--non-interactive", stdout=subprocess.PIPE)
         if ended.returncode:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed; why stands above")
         return json.loads(ended.stdout)
@@ -146,17 +131,8 @@ class PulumiStack:
         Raises:
             PulumiError: the command fails, with what it printed.
         """
-        with self._whole_environment() as environment:
-            ended = subprocess.run(
-                [self._program(), *arguments, "--stack", self.name, "--non-interactive"],
-                cwd=self.project,
-                env=environment,
-                check=False,
-                input=text,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        ended = self._run(*arguments, "--non-interactive", input=text, **streams)
         if ended.returncode:
             raise PulumiError(f"`pulumi {' '.join(arguments)}` of stack {self.name} failed:\n{ended.stdout.strip()}")
         return ended.stdout
@@ -170,15 +146,7 @@ class PulumiStack:
         Raises:
             PulumiError: the preview fails, with its errors.
         """
-        with self._whole_environment() as environment:
-            ended = subprocess.run(
-                [self._program(), "preview", "--json", *arguments, "--stack", self.name, "--non-interactive"],
-                cwd=self.project,
-                env=environment,
-                check=False,
-                capture_output=True,
-                text=True,
-            )
+        ended = self._run("preview", "--json", *arguments, "--non-interactive", capture_output=True)
         try:
             said: dict[str, Any] = json.loads(ended.stdout)
         except ValueError:
@@ -188,6 +156,11 @@ class PulumiStack:
             why = "\n".join(message.strip() for message in messages) or (ended.stderr or ended.stdout).strip()
             raise PulumiError(f"`pulumi preview` of stack {self.name} failed:\n{why}")
         return said
+
+    def _run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [self._program(), *arguments, "--stack", self.name]
+        with self._whole_environment() as environment:
+            return subprocess.run(command, cwd=self.project, env=environment, check=False, text=True, **options)
 
     @contextmanager
     def _whole_environment(self) -> Iterator[dict[str, str]]:
