@@ -116,8 +116,8 @@ class _ThrowAway:
 
     @classmethod
     def make(cls, source: Path, folder: Path, stack: str) -> "_ThrowAway":
-        project, state, home = folder / "project", folder / "state", folder / "home"
-        for made in (project / FOLDER, state, home):
+        project, state, home, temporary = (folder / name for name in ("project", "state", "home", "temporary"))
+        for made in (project / FOLDER, state, home, temporary):
             made.mkdir(parents=True)
         for entry in source.iterdir():
             if entry.name not in NOT_COPIED:
@@ -133,6 +133,7 @@ class _ThrowAway:
             "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(16),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "KUBECONFIG": str(folder / "kubeconfig"),
+            "TMPDIR": str(temporary),
         }
         return cls(project, stack, {**inherited, **own})
 

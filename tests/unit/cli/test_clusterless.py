@@ -42,8 +42,9 @@ DIGEST = {
     ]
 }
 REFUSED = {"diagnostics": [{"severity": "error", "message": "no such chart\n"}, {"severity": "info", "message": "x"}]}
-# Tells what it was started with, then answers the preview.
+# Tells what it was started with, leaves a file as its Kubernetes provider does, then answers the preview.
 PULUMI = """#!/bin/sh
+touch "$TMPDIR/kubeconfig1"
 { echo "arguments: $*"; env; readlink "$PULUMI_HOME/plugins"; } >> RECORD
 case "$1" in preview) cp stacks/Pulumi.prod.yaml RECORD.stack; ANSWER;; esac
 """
