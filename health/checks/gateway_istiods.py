@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from health.check import Cause, Check, Result, found, ok, skipped
-from health.checks.control_planes import unanswered
+from health.check import Cause, Check, Result, found, ok
+from health.checks.control_planes import known_facts
 from health.examination import Examined
-from health.observed import CutOff, Observed, Unknown
+from health.observed import CutOff, Observed
 
 REASON = 300
 
@@ -31,15 +31,13 @@ GATEWAY_ISTIODS = Check(
 
 
 def _gateway_istiods(observed: Observed) -> Iterator[Result]:
-    for name, cluster in observed.clusters.items():
-        cut_off = cluster.cut_off
-        if reason := unanswered(cluster) or (cut_off.reason if isinstance(cut_off, Unknown) else ""):
-            yield skipped(GATEWAY_ISTIODS, reason, name)
-        elif cut_off:
-            message = "; ".join(map(_of_pod, cut_off)) if isinstance(cut_off, tuple) else ""
-            yield found(GATEWAY_ISTIODS, CUT_OFF, message, name)
+    cut_off, silent = known_facts(observed, GATEWAY_ISTIODS, lambda cluster: cluster.cut_off)
+    for name, pods in cut_off.items():
+        if pods:
+            yield found(GATEWAY_ISTIODS, CUT_OFF, "; ".join(map(_of_pod, pods)), name)
         else:
             yield ok(GATEWAY_ISTIODS, name)
+    yield from silent
 
 
 def _of_pod(each: CutOff) -> str:

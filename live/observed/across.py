@@ -15,7 +15,7 @@ from live.client import api_client
 from live.drift import Expected
 from live.kubeconfig import ClusterAccess
 from live.observed import cut_off, policy_objects, proxies, workloads
-from live.observed.istiods import proxy_sync
+from live.observed.istiods import syncz
 from live.pods.port import ISTIOD_DEBUG, PodPortError, pod_http
 from live.policy.api import PODS, Api
 from live.policy.contents import alike
@@ -219,7 +219,7 @@ def _behind(istiod: Istiod) -> bool:
 def _asked_again(access: ClusterAccess, istiod: Istiod) -> Istiod:
     try:
         with pod_http(access, istiod.pod, NAMESPACE, ISTIOD_DEBUG) as http:
-            now = {each["proxy"]: proxy_sync(each) for each in http.json("/debug/syncz") or ()}
+            now = {each.proxy: each for each in syncz(http)}
     except PodPortError:
         return istiod
     return replace(istiod, proxies=tuple(_both(each, now[each.proxy]) for each in istiod.proxies if each.proxy in now))

@@ -8,6 +8,7 @@ from kubernetes import client
 from health.observed import CutOff, EastWestGateway, Istiod, ObservedCluster, Unknown
 from live.client import TIMEOUT, api_client
 from live.kubeconfig import ClusterAccess
+from live.observed.istiods import syncz
 from live.pods.log import pod_log
 from live.pods.port import ISTIOD_DEBUG, PodPortError, pod_http
 from live.pods.proxy_container import PROXY
@@ -63,7 +64,7 @@ def _missing(access: ClusterAccess, gateway: EastWestGateway | None, istiods: Se
 
 def _proxies(access: ClusterAccess, istiod: Istiod) -> set[str]:
     with pod_http(access, istiod.pod, NAMESPACE, ISTIOD_DEBUG) as http:
-        return {str(each["proxy"]) for each in http.json("/debug/syncz") or ()}
+        return {each.proxy for each in syncz(http)}
 
 
 def _said(access: ClusterAccess, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from health.observed import Istiod, NetworkGateway, ProxySync
 from live.client import TIMEOUT
 from live.observed.asked import Asked
-from live.pods.port import ISTIOD_DEBUG, ISTIOD_MONITORING, PodPortError, pod_http
+from live.pods.port import ISTIOD_DEBUG, ISTIOD_MONITORING, PodHttp, PodPortError, pod_http
 from live.pods.readiness import is_ready, why_pod_not_ready
 from live.remote_access.clusters import clusterz
 from topology.defaults import ISTIOD_SELECTOR, NAMESPACE
@@ -52,7 +52,7 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
         )
     try:
         with pod_http(asked.access, name, NAMESPACE, ISTIOD_DEBUG) as http:
-            remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), http.json("/debug/syncz")
+            remotes, gateways, proxies = clusterz(http), http.json("/debug/networkz"), syncz(http)
         with pod_http(asked.access, name, NAMESPACE, ISTIOD_MONITORING) as http:
             version, metrics = http.text("/version"), http.text("/metrics")
     except PodPortError as error:
@@ -64,7 +64,7 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
         started=started,
         remotes=remotes,
         gateways=tuple(NetworkGateway(g["Network"], g["Cluster"], g["Addr"], g["Port"]) for g in gateways or ()),
-        proxies=tuple(proxy_sync(each) for each in proxies or ()),
+        proxies=proxies,
         metrics=sums(metrics),
         revision=revision,
     )
@@ -73,6 +73,18 @@ def _istiod(asked: Asked, pod: Any) -> Istiod:
 def istio_version(text: str) -> str:
     """``1.22.3`` from ``1.22.3-1e0dc8dd-Clean``: istiod says version, revision and state of its build."""
     return text.strip().rsplit("-", 2)[0]
+
+
+def syncz(http: PodHttp) -> tuple[ProxySync, ...]:
+    """The proxies that are connected to an istiod.
+
+    Args:
+        http: its debug port.
+
+    Raises:
+        PodPortError: it does not answer.
+    """
+    return tuple(proxy_sync(each) for each in http.json("/debug/syncz") or ())
 
 
 def proxy_sync(said: Mapping[str, Any]) -> ProxySync:
